@@ -1,0 +1,1 @@
+"""Drift policies, Evidently reports, exporter, alerts."""

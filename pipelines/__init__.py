@@ -1,0 +1,1 @@
+"""KFP components and pipelines; the local and the cluster runner."""

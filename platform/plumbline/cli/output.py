@@ -1,0 +1,58 @@
+"""How commands speak: results on standard output (JSON on request), progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+progress_console = Console(stderr=True, highlight=False)
+_result_console = Console(highlight=False)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Writes one JSON object to standard output. Times become ISO 8601 text."""
+    sys.stdout.write(json.dumps(result, indent=2, default=str, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_result(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
+    """Prints a flat result as JSON or as a two-column table."""
+    if as_json:
+        print_json(result)
+        return
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in result.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    _result_console.print(table)
+
+
+def print_rows(rows: list[Mapping[str, Any]], *, as_json: bool, title: str) -> None:
+    """Prints rows as `{"rows": [...]}` or as a table with the first row's keys as its header."""
+    if as_json:
+        print_json({"rows": rows})
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    _result_console.print(table if rows else f"{title}: none")
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Shows what is being done, and how long it took once it is done."""
+    start = time.monotonic()
+    with progress_console.status(f"{text} ..."):
+        yield
+    progress_console.print(f"  {text}: {time.monotonic() - start:.1f} s")

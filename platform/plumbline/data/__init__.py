@@ -1,0 +1,1 @@
+"""How postings enter: contract, mapping, masking, quarantine, snapshots, and the built-in generator."""

@@ -1,0 +1,66 @@
+"""Objects as files of a folder. A write is atomic: a temporary file, synced, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from plumbline.errors import DiskFullError, MissingInputError, UserError
+
+
+class FolderStore:
+    """Object store in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, content: bytes) -> str:
+        """See `ObjectStore.put`."""
+        target = self._path(key)
+        temporary: str | None = None
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError(
+                    f"No room on the disk of {self._root} for {key} ({len(content)} bytes). "
+                    "Free some space, or point PLUMBLINE_HOME to a larger disk."
+                ) from error
+            raise
+        return target.as_uri()
+
+    def get(self, key: str) -> bytes:
+        """See `ObjectStore.get`."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise MissingInputError(f"There is no object {key} in {self._root}.") from error
+
+    def exists(self, key: str) -> bool:
+        """See `ObjectStore.exists`."""
+        return self._path(key).is_file()
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `ObjectStore.list`."""
+        keys = (
+            path.relative_to(self._root).as_posix()
+            for path in self._root.rglob("*")
+            if path.is_file() and not path.name.startswith(".incoming-")
+        )
+        yield from sorted(key for key in keys if key.startswith(prefix))
+
+    def _path(self, key: str) -> Path:
+        if key.startswith("/") or ".." in key.split("/"):
+            raise UserError(f"{key!r} is not a valid object key: use a relative path without '..'.")
+        return self._root / key

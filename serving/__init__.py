@@ -1,0 +1,1 @@
+"""Ray Serve application, latency budget, prediction log, load test."""

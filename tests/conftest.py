@@ -1,0 +1,40 @@
+"""Fixtures that every part's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from plumbline.settings import Settings, load_settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _test_data() -> Path:
+    return Path(os.environ.get("PLUMBLINE_TEST_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
+
+
+@pytest.fixture(scope="session")
+def job_ads_file() -> Path:
+    """The file of Polish job advertisements; tests that need it skip where it is absent."""
+    path = _test_data() / "job_ads_pl" / "postings.csv.gz"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; set PLUMBLINE_TEST_DATA to the folder that holds job_ads_pl/")
+    return path
+
+
+@pytest.fixture(scope="session")
+def emscad_file() -> Path:
+    """The raw sample of EMSCAD; tests that need it skip where it is absent."""
+    path = _test_data() / "emscad" / "raw_sample.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; set PLUMBLINE_TEST_DATA to the folder that holds emscad/")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Local profile with its home in a temporary folder."""
+    return load_settings(home=tmp_path / "home")
