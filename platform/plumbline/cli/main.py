@@ -2,81 +2,63 @@
 
 from __future__ import annotations
 
+import ast
 import errno
+import importlib.util
+import json
 import os
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
 
-import click
 import typer
-from typer.core import TyperGroup
 
 from plumbline import __version__
-from plumbline.cli import doctor, status
-from plumbline.cli import demo as demo_command
+from plumbline.cli.demo import demo
+from plumbline.cli.doctor import doctor
+from plumbline.cli.status import status
 from plumbline.errors import DiskFullError, PlumblineError
-from plumbline.settings import load_settings
+from plumbline.settings import Settings, load_settings
 
 COMMAND_GROUP = "plumbline.commands"
+"""Entry points of this group are Typer apps: name = command, value = `module:app`."""
 
 
-class _PartsGroup(TyperGroup):
-    """Imports a part's commands only when they are called: `plumbline data` must not wait for Ray to import."""
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The command line. Only the part that is called is imported: `plumbline data` must not wait for Ray.
 
-    def _parts(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=COMMAND_GROUP)}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._parts()})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        point = self._parts().get(cmd_name)
-        if point is None:
-            return super().get_command(ctx, cmd_name)
-        return typer.main.get_command(point.load())
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [(name, command.get_short_help_str()) for name, command in self.commands.items()]
-        parts = [(name, f"Commands of {point.module.split('.')[0]}.") for name, point in self._parts().items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(own + parts))
-
-
-app = typer.Typer(
-    cls=_PartsGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Features, training, serving, monitoring, and the loop that closes over them.",
-)
-app.command("demo")(demo_command.demo)
-app.command("status")(status.status)
-app.command("doctor")(doctor.doctor)
-
-
-@app.command("version")
-def version() -> None:
-    """Prints the version."""
-    typer.echo(__version__)
-
-
-@app.command("settings")
-def settings_schema() -> None:
-    """Prints the JSON Schema of the settings."""
-    import json
-
-    from plumbline.settings import Settings
-
-    typer.echo(json.dumps(Settings.model_json_schema(), indent=2))
+    Args:
+        arguments: What follows `plumbline` on the command line.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Features, training, serving, monitoring, and the loop that closes over them.",
+    )
+    app.command("demo")(demo)
+    app.command("status")(status)
+    app.command("doctor")(doctor)
+    app.command("version")(_version)
+    app.command("settings")(_settings_schema)
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for point in sorted(entry_points(group=COMMAND_GROUP)):
+        if point.name == called:
+            app.add_typer(point.load(), name=point.name, no_args_is_help=True)
+        else:
+            app.add_typer(typer.Typer(), name=point.name, help=_summary(point.module))
+    return app
 
 
 def main() -> None:
     """Runs the command line; exit codes are those of `plumbline.errors`."""
+    # Children inherit it: deprecations inside the stack's libraries are not the user's to act on.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
     try:
         load_settings()
-        app()
+        build_app(sys.argv[1:])()
     except PlumblineError as error:
         _fail(error)
     except OSError as error:
@@ -84,6 +66,25 @@ def main() -> None:
             where = error.filename or "the disk"
             _fail(DiskFullError(f"No room left on {where}. Free some space, or point PLUMBLINE_HOME to a larger disk."))
         raise
+
+
+def _version() -> None:
+    """Prints the version."""
+    typer.echo(__version__)
+
+
+def _settings_schema() -> None:
+    """Prints the JSON Schema of the settings."""
+    typer.echo(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+def _summary(module: str) -> str:
+    """First line of a module's docstring, read without importing what the module needs."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return "Not installed."
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+    return (docstring or "").partition("\n")[0]
 
 
 def _fail(error: PlumblineError) -> None:

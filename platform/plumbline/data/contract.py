@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 CONTRACT_VERSION = "1"
 
@@ -31,16 +39,12 @@ def _blank_to_none(value: Any) -> Any:
     return value
 
 
-def _short(limit: int) -> Any:
-    return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)]
-
-
 _Optional = BeforeValidator(_blank_to_none)
-Identifier = _short(128)
-Name = _short(256)
-Title = _short(512)
-Text = _short(100_000)
-Code = _short(32)
+Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32)]
 
 
 class PostingRequest(BaseModel):
@@ -55,7 +59,9 @@ class PostingRequest(BaseModel):
     title: Title = Field(description="Job title as posted.")
     description: Text = Field(description="Body of the posting, plain text.")
     location: Annotated[Name | None, _Optional] = Field(default=None, description="Place of work, free text.")
-    employment_type: Annotated[EmploymentType | None, _Optional] = Field(default=None, description="Kind of employment.")
+    employment_type: Annotated[EmploymentType | None, _Optional] = Field(
+        default=None, description="Kind of employment."
+    )
     seniority: Annotated[Seniority | None, _Optional] = Field(default=None, description="Level of the position.")
     category: Annotated[Name | None, _Optional] = Field(default=None, description="The board's own category.")
     salary_min: Annotated[float | None, _Optional] = Field(

@@ -1,0 +1,79 @@
+# The same few commands for a person and for CI. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+# A folder of wheels, where one is configured for pip: uv does not read that setting by itself.
+FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
+# Bytecode is compiled at installation: the line starts many short processes, and importing from source
+# costs each of them several seconds.
+UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS)
+ROLES := features pipelines serving monitoring controller demo
+
+DATA ?=
+MAPPING ?=
+DEMO_ARGS ?=
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Plumbline needs Python 3.11; $(PYTHON) is another. Run: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.installed-demo: requirements/demo.lock pyproject.toml | $(BIN)/uv
+	@echo "Installing what the demo needs (about 200 packages; minutes on a first run) ..."
+	@$(UV_INSTALL) -r requirements/demo.lock
+	@$(UV_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.lock pyproject.toml | $(BIN)/uv
+	@echo "Installing what tests and checks need ..."
+	@$(UV_INSTALL) -r requirements/dev.lock
+	@$(UV_INSTALL) --no-deps --editable .
+	@touch $@ $(VENV)/.installed-demo
+
+.PHONY: install
+install: $(VENV)/.installed-demo ## Install into .venv what the platform needs
+
+.PHONY: demo
+demo: $(VENV)/.installed-demo ## Run the whole line; DATA=file MAPPING=file for your own postings
+	@$(BIN)/plumbline demo $(if $(DATA),--data "$(DATA)",) $(if $(MAPPING),--mapping "$(MAPPING)",) $(DEMO_ARGS)
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## Run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated files are current
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@! grep -nE '://' requirements/*.lock || { echo "Lock files hold names and versions only." >&2; exit 1; }
+
+.PHONY: format
+format: $(VENV)/.installed-dev ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
+	@set -e; compile() { $(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) \
+	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml "$$@"; }; \
+	compile --extra dev -o requirements/dev.lock; \
+	sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/dev.lock; \
+	for role in $(ROLES); do \
+	  compile --extra $$role --constraint requirements/dev.lock -o requirements/$$role.lock; \
+	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/$$role.lock; \
+	done
+
+.PHONY: clean
+clean: ## Remove what runs have left (not .venv)
+	@rm -rf build

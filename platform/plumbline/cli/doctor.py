@@ -1,0 +1,134 @@
+"""`plumbline doctor`: is this machine fit to run the line, and what to do where it is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import typer
+
+from plumbline.cli.output import JsonOption, print_rows
+from plumbline.errors import UserError
+from plumbline.process.ports import port_is_free
+from plumbline.settings import Settings, load_settings
+
+_GIB = 1024**3
+MEMORY_NEEDED_GIB = 4.0
+DISK_NEEDED_GIB = 2.0
+CORES_NEEDED = 2
+# Requirements of the whole line, by extra; each role's image holds only its own.
+PARTS = {
+    "features": ("feast", "duckdb"),
+    "model": ("torch", "mlflow"),
+    "pipelines": ("kfp",),
+    "serving": ("ray", "fastapi"),
+    "monitoring": ("evidently",),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    verdict: Literal["ok", "warning", "problem"]
+    found: str
+    advice: str
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Checks Python, cores, memory, disk, ports and versions, and says what to do."""
+    settings = load_settings()
+    findings = [check(settings) for check in _CHECKS] + _versions()
+    print_rows([asdict(finding) for finding in findings], as_json=as_json, title="Doctor")
+    if any(finding.verdict == "problem" for finding in findings):
+        raise typer.Exit(2)
+
+
+def _python(_: Settings) -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info[:2] == (3, 11)
+    return Finding("python", "ok" if good else "problem", found, "" if good else "Install and use Python 3.11.")
+
+
+def _cores(_: Settings) -> Finding:
+    cores = len(os.sched_getaffinity(0))
+    good = cores >= CORES_NEEDED
+    return Finding("cores", "ok" if good else "warning", str(cores), "" if good else "Expect the line to be slow.")
+
+
+def _memory(_: Settings) -> Finding:
+    available = psutil.virtual_memory().available / _GIB
+    good = available >= MEMORY_NEEDED_GIB
+    advice = "" if good else f"Free memory until {MEMORY_NEEDED_GIB:.0f} GiB are available."
+    return Finding("memory", "ok" if good else "problem", f"{available:.1f} GiB available", advice)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = _nearest_existing(settings.home)
+    free = shutil.disk_usage(folder).free / _GIB
+    good = free >= DISK_NEEDED_GIB
+    advice = "" if good else f"Free {DISK_NEEDED_GIB:.0f} GiB there, or set PLUMBLINE_HOME to another disk."
+    return Finding("disk", "ok" if good else "problem", f"{free:.1f} GiB free at {folder}", advice)
+
+
+def _home(settings: Settings) -> Finding:
+    folder = _nearest_existing(settings.home)
+    good = os.access(folder, os.W_OK)
+    advice = "" if good else "Set PLUMBLINE_HOME to a folder that you may write to."
+    return Finding("home", "ok" if good else "problem", str(settings.home), advice)
+
+
+def _serving_port(settings: Settings) -> Finding:
+    return _port("serving port", settings.serving.host, settings.serving.port, "PLUMBLINE_SERVING__PORT")
+
+
+def _controller_port(settings: Settings) -> Finding:
+    return _port("controller port", settings.controller.host, settings.controller.port, "PLUMBLINE_CONTROLLER__PORT")
+
+
+def _port(check: str, host: str, port: int, setting: str) -> Finding:
+    try:
+        free = port_is_free(host, port)
+    except UserError as error:
+        return Finding(check, "problem", f"{host}:{port}", str(error))
+    advice = "" if free else f"Another process listens there. Stop it, or choose another port with {setting}."
+    return Finding(check, "ok" if free else "warning", f"{host}:{port} {'free' if free else 'taken'}", advice)
+
+
+def _versions() -> list[Finding]:
+    findings = []
+    for part, libraries in PARTS.items():
+        missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+        if missing:
+            advice = f"Not needed in an image without it; else: pip install 'plumbline[{part}]'."
+            findings.append(Finding(part, "warning", f"{', '.join(missing)} not installed", advice))
+            continue
+        found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in libraries)
+        findings.append(Finding(part, "ok", found, ""))
+    return findings
+
+
+def _nearest_existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+_CHECKS: tuple[Callable[[Settings], Finding], ...] = (
+    _python,
+    _cores,
+    _memory,
+    _disk,
+    _home,
+    _serving_port,
+    _controller_port,
+)

@@ -1,0 +1,42 @@
+"""Whether a port can be listened on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from plumbline.errors import PortBusyError, UserError
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a listener could bind to the port now.
+
+    Raises:
+        UserError: The address cannot be listened on at all (unknown host, no permission).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise UserError(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another.") from error
+    return True
+
+
+def require_free_port(host: str, port: int, setting: str) -> None:
+    """Refuses a taken port before anything slow is started.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        setting: Setting that chooses the port, named in the message.
+
+    Raises:
+        PortBusyError: Another process listens there.
+    """
+    if not port_is_free(host, port):
+        raise PortBusyError(
+            f"Port {port} on {host} is taken by another process. Stop it, or choose another port with {setting}."
+        )

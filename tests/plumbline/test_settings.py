@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plumbline.errors import MissingInputError, SettingsError
+from plumbline.settings import load_settings
+
+
+def test_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().home == tmp_path / "build" / "home"
+
+
+def test_environment_sets_nested_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_SERVING__PORT", "8123")
+    assert load_settings().serving.port == 8123
+
+
+def test_file_sets_fields_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "plumbline.yaml"
+    config.write_text("serving:\n  port: 8124\ncontroller:\n  port: 8125\n")
+    monkeypatch.setenv("PLUMBLINE_CONFIG", str(config))
+    monkeypatch.setenv("PLUMBLINE_SERVING__PORT", "8126")
+    settings = load_settings()
+    assert (settings.serving.port, settings.controller.port) == (8126, 8125)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("PLUMBLINE_SERVNG__PORT", "1", "Did you mean PLUMBLINE_SERVING__PORT?"),
+        ("PLUMBLINE_SERVING__PRT", "1", "Did you mean PLUMBLINE_SERVING__PORT?"),
+        ("PLUMBLINE_HOEM", "x", "Did you mean PLUMBLINE_HOME?"),
+        ("PLUMBLINE_SERVING__PORT", "many", "serving.port has a wrong value"),
+    ],
+)
+def test_wrong_variables_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=sentence.replace("?", r"\?")):
+        load_settings()
+
+
+def test_unknown_key_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "plumbline.yaml"
+    config.write_text("serving:\n  prt: 8124\n")
+    monkeypatch.setenv("PLUMBLINE_CONFIG", str(config))
+    with pytest.raises(SettingsError, match=r"serving\.prt does not exist"):
+        load_settings()
+
+
+def test_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PLUMBLINE_CONFIG", str(tmp_path / "none.yaml"))
+    with pytest.raises(MissingInputError, match=r"none\.yaml"):
+        load_settings()
