@@ -1,7 +1,70 @@
-"""`plumbline status`: what this installation holds and what is running."""
+"""`plumbline status`: what this installation holds, and what is running."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 
-def status() -> None:
-    """Shows what is there."""
+import httpx
+
+from plumbline.cli.output import JsonOption, print_rows
+from plumbline.errors import PlumblineError
+from plumbline.settings import Settings, load_settings
+
+_PROBE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One part, whether it is there, and the figure that says most about it."""
+
+    part: str
+    state: str
+    detail: str
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Shows snapshots, models, feature views, and which services answer."""
+    settings = load_settings()
+    parts = [
+        PartStatus("home", "there" if settings.home.is_dir() else "empty", str(settings.home)),
+        _snapshots(settings),
+        *_models(settings),
+        _service("serving", f"http://{settings.serving.host}:{settings.serving.port}/readyz"),
+        _service("controller", f"http://{settings.controller.host}:{settings.controller.port}/healthz"),
+    ]
+    print_rows([asdict(part) for part in parts], as_json=as_json, title="Status")
+
+
+def _snapshots(settings: Settings) -> PartStatus:
+    from plumbline.data.snapshot import SnapshotStore
+    from plumbline.storage import open_store
+
+    snapshots = SnapshotStore(open_store(settings)).list()
+    if not snapshots:
+        return PartStatus("snapshots", "none", "Run `plumbline data ingest` first.")
+    latest = snapshots[-1]
+    return PartStatus("snapshots", str(len(snapshots)), f"latest {latest.id[:12]}, {latest.rows} postings")
+
+
+def _models(settings: Settings) -> list[PartStatus]:
+    if not settings.home.is_dir() and settings.tracking.uri is None:
+        return [PartStatus("champion", "none", "Run `plumbline pipeline run training` first.")]
+    try:
+        from plumbline.registry.models import ModelRegistry
+
+        registry = ModelRegistry(settings)
+    except PlumblineError as error:
+        return [PartStatus("registry", "unreachable", str(error))]
+    found = []
+    for alias in ("champion", "challenger", "previous"):
+        version = registry.version_of(alias)
+        found.append(PartStatus(alias, "none" if version is None else f"version {version}", ""))
+    return found
+
+
+def _service(part: str, url: str) -> PartStatus:
+    try:
+        code = httpx.get(url, timeout=_PROBE_SECONDS).status_code
+    except httpx.TransportError:
+        return PartStatus(part, "not running", url)
+    return PartStatus(part, "ready" if code == httpx.codes.OK else f"answers {code}", url)
