@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,20 @@ def emscad_file() -> Path:
 def settings(tmp_path: Path) -> Settings:
     """Local profile with its home in a temporary folder."""
     return load_settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def run_plumbline(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `plumbline` as a user does, its home in a temporary folder; keyword `env` adds variables."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "plumbline", *arguments],
+            env={**os.environ, "PLUMBLINE_HOME": str(tmp_path / "home"), **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
