@@ -44,6 +44,7 @@ Identifier = Annotated[str, StringConstraints(strip_whitespace=True, min_length=
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4096)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32)]
 
 
@@ -58,7 +59,9 @@ class PostingRequest(BaseModel):
     board: Name = Field(description="Where it was posted.")
     title: Title = Field(description="Job title as posted.")
     description: Text = Field(description="Body of the posting, plain text.")
-    location: Annotated[Name | None, _Optional] = Field(default=None, description="Place of work, free text.")
+    location: Annotated[Place | None, _Optional] = Field(
+        default=None, description="Place of work, free text; boards list dozens of towns."
+    )
     employment_type: Annotated[EmploymentType | None, _Optional] = Field(
         default=None, description="Kind of employment."
     )
