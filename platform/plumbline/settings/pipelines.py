@@ -1,11 +1,85 @@
-"""Settings of KFP runners."""
+"""Settings of KFP runners, and of the gate that a new model has to pass."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GateSettings(BaseModel):
+    """What a challenger must show before it becomes the champion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    """Figure whose difference to the champion must be above zero with `confidence`."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """One-sided confidence of the paired bootstrap's lower bound."""
+
+    resamples: int = Field(default=2000, ge=200)
+    """Bootstrap resamples."""
+
+    seed: int = 20210628
+    """Seed of the resampling."""
+
+    min_rows: int = Field(default=100, ge=1)
+    """Fewest untouched rows that a verdict may rest on."""
+
+    other_metric_tolerance: float = Field(default=0.02, ge=0)
+    """How far the figure that is not `metric` may fall (point estimate)."""
+
+    slice_min_rows: int = Field(default=30, ge=1)
+    """Slices (boards, classes) with fewer rows are not judged."""
+
+    slice_tolerance: float = Field(default=0.05, ge=0)
+    """A slice's accuracy may fall by this much; a larger fall rejects when it is significant, too."""
+
+    slice_alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Chance of rejecting for a slice although none is worse, over all slices together."""
+
+    floor_margin: float = Field(default=0.05, ge=0)
+    """Without a champion: accuracy's lower bound must be above the majority class's share by this much."""
+
+    floor_macro_f1: float = Field(default=0.20, ge=0, le=1)
+    """Without a champion: macro-F1 must reach this."""
+
+    max_calibration_error: float = Field(default=0.15, gt=0)
+    """Largest expected calibration error on the evaluation rows."""
+
+    max_latency_ms: float = Field(default=15.0, gt=0)
+    """Largest median time of one posting through the model alone, milliseconds, on the machine that trains."""
 
 
 class PipelineSettings(BaseModel):
-    """Settings of KFP runners."""
+    """Settings of KFP runners, and of the gate."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str = "plumbline/pipelines:0.1.0"
+    """Image of the pipelines' components on a cluster: Python with Plumbline and its `pipelines` extra."""
+
+    config_map: str = "plumbline-settings"
+    """ConfigMap with the settings file, mounted where the image's PLUMBLINE_CONFIG points."""
+
+    config_mount: str = "/etc/plumbline"
+    """Folder that the ConfigMap is mounted at."""
+
+    host: str | None = None
+    """Address of the KFP API server that `pipeline submit` sends to."""
+
+    namespace: str = "kubeflow"
+    """Namespace of the KFP API server."""
+
+    timeout_seconds: float = Field(default=5.0, gt=0)
+    """How long the KFP API server may take to accept a connection."""
+
+    keep_runs: int = Field(default=3, ge=1)
+    """Local runs whose intermediate files are kept."""
+
+    require_approval: bool = False
+    """A passed gate makes the version `challenger` only; a person promotes it."""
+
+    gate: GateSettings = Field(default_factory=GateSettings)
+    """What a challenger must show."""

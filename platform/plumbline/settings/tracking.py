@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrackingSettings(BaseModel):
@@ -18,3 +18,10 @@ class TrackingSettings(BaseModel):
 
     model_name: str = "posting-classifier"
     """Name of the registered model that the aliases belong to."""
+
+    artifact_root: str | None = None
+    """Where a new experiment keeps its artefacts (a folder or an `s3://` address). None: the folder beside the
+    local database, or what a server chooses."""
+
+    timeout_seconds: float = Field(default=5.0, gt=0)
+    """How long an MLflow server may take to answer before it counts as unreachable."""

@@ -1,0 +1,142 @@
+"""Sets MLflow up: SQLite and a folder on this machine, or any server, by one setting.
+
+What a process pays for it on a laptop: 0.8 s for importing MLflow, 0.4 s for opening SQLite, and 1.2 s more
+in the one process that creates the schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from plumbline import paths
+from plumbline.errors import DependencyError
+from plumbline.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """An open connection to tracking and registry."""
+
+    uri: str
+    """Address of both."""
+
+    client: MlflowClient
+    """Client of both."""
+
+    experiment_id: str
+    """Experiment that runs belong to."""
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Address of tracking and registry. Needs no MLflow."""
+    return settings.tracking.uri or f"{_SQLITE}{paths.tracking_dir(settings) / 'mlflow.db'}"
+
+
+def artifact_root(settings: Settings) -> str | None:
+    """Where a new experiment keeps its artefacts; None leaves the choice to the server."""
+    if settings.tracking.artifact_root is not None:
+        return settings.tracking.artifact_root
+    return (paths.tracking_dir(settings) / "artifacts").as_uri() if settings.tracking.uri is None else None
+
+
+def configure(settings: Settings) -> Tracking:
+    """Points MLflow at the settings' address, and creates database and experiment where they are missing.
+
+    Raises:
+        DependencyError: The server does not answer.
+    """
+    uri = tracking_uri(settings)
+    if uri.startswith(("http://", "https://")):
+        _require_server(uri, settings.tracking.timeout_seconds)
+    mlflow = import_mlflow()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if settings.tracking.uri is None:
+        _create_database(Path(uri.removeprefix(_SQLITE)))
+    client = mlflow.MlflowClient(uri, uri)
+    return Tracking(uri, client, _experiment(client, settings))
+
+
+def import_mlflow() -> Any:
+    """Imports MLflow without its usage reports and without its chatter on standard error."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+def _create_database(path: Path) -> None:
+    """Creates the schema in a file aside and renames it: a killed process leaves no half a schema.
+
+    Write-ahead logging is a property of the file: from then on readers (serving's alias watcher) and a writer
+    (the pipeline) do not block each other. MLflow itself waits up to 20 s for another writer.
+    """
+    if path.is_file():
+        return
+    with exclusive(path.with_suffix(".lock")):
+        if path.is_file():
+            return
+        from mlflow.store.db import utils
+
+        aside = path.with_suffix(".incoming")
+        for leftover in path.parent.glob(f"{aside.name}*"):
+            leftover.unlink()
+        engine = utils.create_sqlalchemy_engine(f"{_SQLITE}{aside}")
+        utils._initialize_tables(engine)
+        engine.dispose()
+        with contextlib.closing(sqlite3.connect(aside)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        aside.rename(path)
+
+
+def _experiment(client: MlflowClient, settings: Settings) -> str:
+    from mlflow.exceptions import MlflowException
+
+    name = settings.tracking.experiment
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    try:
+        return str(client.create_experiment(name, artifact_location=artifact_root(settings)))
+    except MlflowException:
+        # another process was first, or the name belongs to a deleted experiment: only the former is fine
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            raise
+        return str(experiment.experiment_id)
+
+
+def _require_server(uri: str, timeout_seconds: float) -> None:
+    """MLflow's own client retries for minutes before it says that nobody is there."""
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=timeout_seconds)
+    except httpx.HTTPError as error:
+        raise DependencyError(
+            f"The MLflow server at {uri} does not answer ({error}). Start it, or correct PLUMBLINE_TRACKING__URI."
+        ) from error
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Holds a lock file for the length of the block; the kernel frees it when the process ends, however it ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
