@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ServingSettings(BaseModel):
@@ -13,8 +13,50 @@ class ServingSettings(BaseModel):
     host: str = "127.0.0.1"
     """Address that the endpoint listens on."""
 
-    port: int = 8000
+    port: int = Field(default=8000, ge=1, le=65535)
     """Port that the endpoint listens on."""
 
-    latency_budget_ms: float = 50.0
-    """Latency budget (p99) of the classify endpoint, milliseconds."""
+    latency_budget_ms: float = Field(default=50.0, gt=0)
+    """Latency budget (p99) of the classify endpoint, milliseconds. A request may bring its own."""
+
+    features_budget_ms: float = Field(default=20.0, gt=0)
+    """Slice of the budget that the online features may take before defaults replace them, milliseconds."""
+
+    model_alias: str = "champion"
+    """Alias of the registered model that is served."""
+
+    alias_poll_seconds: float = Field(default=2.0, gt=0)
+    """How often the registry is asked which version the alias names."""
+
+    max_batch_size: int = Field(default=32, ge=1, le=1024)
+    """A batch closes once it holds this many requests."""
+
+    max_batch_wait_ms: float = Field(default=1.0, ge=0)
+    """How long an open batch waits for companions while the model is idle, milliseconds."""
+
+    max_waiting: int = Field(default=1024, ge=1)
+    """Requests that may wait at once; more are refused, whatever the estimate says."""
+
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """Larger request bodies are refused with 413."""
+
+    log_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
+    """A segment of the prediction log is closed, and shipped to the object store, at this size."""
+
+    log_segment_seconds: float = Field(default=300.0, gt=0)
+    """A segment of the prediction log is closed at this age."""
+
+    log_sync_seconds: float = Field(default=1.0, gt=0)
+    """How often the log is forced to the disk: what a power failure, not a killed process, can lose."""
+
+    log_ship_seconds: float = Field(default=5.0, gt=0)
+    """How often closed segments are looked for and shipped."""
+
+    object_store_mb: int = Field(default=80, ge=76)
+    """Ray's shared-memory store, MiB. Requests never pass through it; 76 is Ray's minimum."""
+
+    start_timeout_seconds: float = Field(default=90.0, gt=0)
+    """The endpoint must be ready within this time, else the start fails."""
+
+    drain_seconds: float = Field(default=5.0, gt=0)
+    """Requests in flight are given this long when the endpoint stops."""

@@ -1,0 +1,139 @@
+"""A Ray of our own on this machine: small, private, and gone without a trace when we are."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from plumbline.errors import PlumblineError
+from plumbline.settings import Settings
+
+_PREFIX = "plumbline-ray-"
+_LOOPBACK = "127.0.0.1"
+_MIB = 1024 * 1024
+_LEFTOVER_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+def switches(port: int) -> dict[str, str]:
+    """Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start.
+
+    What each does, and what it brings, is measured in docs/serving.md.
+    """
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # The replica listens itself (direct ingress), user code runs on the server's event loop, the garbage
+        # collector's start-up objects are frozen, logs are buffered.
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # Ray hands out replica ports from a half-open range: this one port is the endpoint's.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),
+        # A replica that is restarted must get the port back at once (default: after 150 s).
+        "RAY_SERVE_PORT_QUARANTINE_S": "0",
+        # No load balancer has to notice that we go (default: stay up for 30 s).
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "5000",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+@contextlib.contextmanager
+def private_ray(settings: Settings) -> Iterator[Path]:
+    """Starts Ray, and stops every process of it at the end, whatever happened.
+
+    Must be entered before anything imports Ray. Gives the folder of Ray's session, logs included.
+
+    Raises:
+        PlumblineError: Ray does not start.
+    """
+    os.environ.update(switches(settings.serving.port))
+    os.environ.pop("RAY_ADDRESS", None)  # the user's own cluster is none of our business
+    with _session_folder() as folder:
+        import ray
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        try:
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=1,
+                    object_store_memory=settings.serving.object_store_mb * _MIB,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    namespace="plumbline",
+                    _temp_dir=str(folder),
+                    _node_ip_address=_LOOPBACK,
+                )
+            except (RuntimeError, OSError, ValueError, ConnectionError) as error:
+                raise PlumblineError(
+                    f"Ray did not start: {error}. Its logs were in {folder}; check memory and /dev/shm with "
+                    "`plumbline doctor`."
+                ) from error
+            yield folder
+        finally:
+            _stop()
+
+
+def _stop() -> None:
+    """Ray's own shutdown first; then whatever of it is still there (its agents outlive a lost raylet)."""
+    import ray
+    from ray import serve
+
+    family = psutil.Process().children(recursive=True)
+    if ray.is_initialized():  # type: ignore[no-untyped-call]
+        with contextlib.suppress(Exception):
+            serve.shutdown()
+    ray.shutdown()
+    family += psutil.Process().children(recursive=True)
+    mine = [process for process in family if process.is_running() and _is_ray(process)]
+    _, left = psutil.wait_procs(mine, timeout=_LEFTOVER_SECONDS)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(left, timeout=_LEFTOVER_SECONDS)
+
+
+def _is_ray(process: psutil.Process) -> bool:
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return command.startswith("ray::") or "/ray/" in command
+
+
+@contextlib.contextmanager
+def _session_folder() -> Iterator[Path]:
+    """A new folder under a short path (a socket's path may have 107 characters); old ones are cleared away.
+
+    The folder is locked while its process lives, so that one that a killed process left can be told.
+    """
+    root = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - short on purpose
+    for old in root.glob(f"{_PREFIX}*"):
+        _remove_if_orphaned(old)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_orphaned(folder: Path) -> None:
+    try:
+        with (folder / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return  # in use, another user's, or being made at this moment

@@ -1,0 +1,38 @@
+"""Models from the registry, seen through one alias."""
+
+from __future__ import annotations
+
+from plumbline.model.classifier import PostingModel
+
+from plumbline.registry.models import TAG_DIGEST, ModelRegistry
+from plumbline.settings import Settings
+from serving.served_model import ServedModel, now
+
+
+class RegistryModels:
+    """The registry's `ModelSource`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._registry = ModelRegistry(settings)
+        self._alias = settings.serving.model_alias
+
+    def version(self) -> str | None:
+        """Version that the alias names now. One read of the registry."""
+        return self._registry.version_of(self._alias)
+
+    def load(self, version: str) -> ServedModel:
+        """Loads a version, its content checked against its digest.
+
+        Raises:
+            MissingInputError: Its files are gone.
+            IntegrityError: Its files are not what was registered.
+        """
+        found = self._registry.fetch(version)
+        return ServedModel(
+            name=self._registry.name,
+            alias=self._alias,
+            version=found.version,
+            digest=found.tags.get(TAG_DIGEST, ""),
+            model=PostingModel.load(found.path),
+            loaded_at=now(),
+        )

@@ -1,0 +1,222 @@
+"""Runs the endpoint in the foreground until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from plumbline.errors import MissingInputError, PlumblineError, PortBusyError
+from plumbline.process.marks import RUN_VARIABLE
+from plumbline.process.ports import require_free_port
+from plumbline.process.watchdog import Watchdog
+from plumbline.settings import Settings
+from serving.prediction_log import ship
+from serving.ray_cluster import private_ray
+
+_PORT_PATIENCE_SECONDS = 3.0
+_UNREACHABLE_SECONDS = 60.0
+_PORT_SETTING = "--port or PLUMBLINE_SERVING__PORT"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What serves where."""
+
+    url: str
+    name: str
+    version: str
+    alias: str
+    seconds: float
+    pid: int
+
+
+class _Stopped(BaseException):
+    """A signal asked us to stop. Like KeyboardInterrupt it passes every `except Exception` on its way."""
+
+
+def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
+    """Serves until SIGTERM or SIGINT; leaves no process behind, and every prediction in the object store.
+
+    Args:
+        settings: The installation's settings.
+        on_ready: Told once the endpoint has made a real prediction.
+
+    Raises:
+        PortBusyError: The port is taken. Nothing was started.
+        MissingInputError: No model has the alias, or features are not applied. Nothing was started.
+        PlumblineError: Ray or the replica does not start, or the endpoint is lost.
+    """
+    start = time.monotonic()
+    with _signals():
+        try:
+            _require_port(settings)
+            version = _require_model(settings)
+            with _reaper(), private_ray(settings) as folder:
+                _arm()  # Ray installs a handler of its own when it starts
+                _deploy(settings)
+                url = f"http://{settings.serving.host}:{settings.serving.port}"
+                _wait_until_ready(settings, url, folder)
+                seconds = time.monotonic() - start
+                name, alias = settings.tracking.model_name, settings.serving.model_alias
+                on_ready(Ready(url, name, version, alias, seconds, os.getpid()))
+                _attend(settings, url)
+        except _Stopped:
+            pass
+        finally:
+            _disarm()
+            _ship(settings)
+
+
+def _require_port(settings: Settings) -> None:
+    """An endpoint that was killed a moment ago still holds the port for a second or two."""
+    deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
+    while True:
+        try:
+            require_free_port(settings.serving.host, settings.serving.port, _PORT_SETTING)
+        except PortBusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _require_model(settings: Settings) -> str:
+    from plumbline.registry.models import ModelRegistry
+
+    alias = settings.serving.model_alias
+    version = ModelRegistry(settings).version_of(alias)
+    if version is None:
+        raise MissingInputError(
+            f"No version of {settings.tracking.model_name} has the alias {alias}: there is nothing to serve. "
+            "Train one with `plumbline pipeline run training`, or promote one with `plumbline models promote`."
+        )
+    return version
+
+
+def _deploy(settings: Settings) -> None:
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    from serving.deployment import APPLICATION, application, quiet_logs
+
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    # The replica takes host and options from here; the proxy that Ray starts besides gets a port of its own.
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options=HTTPOptions(host=settings.serving.host, port=_free_port(settings.serving.host)),
+        logging_config=quiet_logs(),
+    )
+    try:
+        serve.run(application(settings), name=APPLICATION, route_prefix="/")
+    except RuntimeError as error:
+        raise PlumblineError(f"The replica did not start: {_replica_message() or error}") from error
+
+
+def _replica_message() -> str:
+    """The replica's own last words, without the traceback above them."""
+    from ray import serve
+
+    from serving.deployment import APPLICATION
+
+    application = serve.status().applications.get(APPLICATION)
+    if application is None:
+        return ""
+    texts = [deployment.message for deployment in application.deployments.values() if deployment.message]
+    lines = [line.strip() for text in texts for line in text.splitlines() if "Error" in line and ": " in line]
+    return lines[-1] if lines else ""
+
+
+def _wait_until_ready(settings: Settings, url: str, folder: Path) -> None:
+    deadline = time.monotonic() + settings.serving.start_timeout_seconds
+    reason = "it does not answer"
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            response = httpx.get(f"{url}/readyz", timeout=10.0)
+            if response.status_code == httpx.codes.OK:
+                return
+            reason = response.text
+        time.sleep(0.1)
+    raise PlumblineError(f"The endpoint at {url} is not ready: {reason}. Ray's logs are in {folder} until this ends.")
+
+
+def _attend(settings: Settings, url: str) -> None:
+    """Ships the log and sees that the endpoint is alive, until a signal comes. Ray restarts a lost replica."""
+    last_alive = time.monotonic()
+    while True:
+        time.sleep(settings.serving.log_ship_seconds)
+        _ship(settings)
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{url}/healthz", timeout=settings.serving.log_ship_seconds)
+            last_alive = time.monotonic()
+        if time.monotonic() - last_alive > _UNREACHABLE_SECONDS:
+            raise PlumblineError(f"The endpoint at {url} has not answered for {_UNREACHABLE_SECONDS:.0f} s.")
+
+
+def _ship(settings: Settings) -> None:
+    try:
+        ship(settings)
+    except (PlumblineError, OSError) as error:
+        # Segments stay in the spool, where `read` finds them, and are shipped once the store takes them again.
+        _log.warning("The prediction log could not be shipped: %s", error)
+
+
+def _free_port(host: str) -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _reaper() -> Iterator[None]:
+    """Ends Ray's processes even if this one is killed: by the run's watchdog if there is one, else by our own."""
+    if RUN_VARIABLE in os.environ:
+        yield
+        return
+    run_id = secrets.token_hex(8)
+    os.environ[RUN_VARIABLE] = run_id
+    try:
+        with Watchdog(run_id):
+            yield
+    finally:
+        del os.environ[RUN_VARIABLE]
+
+
+def _raise_stopped(_number: int, _frame: FrameType | None) -> None:
+    _disarm()
+    raise _Stopped
+
+
+def _arm() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _raise_stopped)
+
+
+def _disarm() -> None:
+    """Once stopping has begun, further signals do not interrupt it: it ends by itself within seconds."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    _arm()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
