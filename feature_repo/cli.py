@@ -1,0 +1,174 @@
+"""`plumbline features`: definitions, views, the online store, training sets, and the gate over both paths.
+
+Feast takes seconds to import: nothing here imports it before a command runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
+from plumbline.errors import UserError
+from plumbline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Feast features, for training and for serving.")
+
+SnapshotOption = Annotated[str, typer.Option("--snapshot", help="Snapshot id, a prefix of one, or 'latest'.")]
+AsOfOption = Annotated[str, typer.Option("--as-of", help="Instant, ISO 8601; UTC unless it names a zone.")]
+OptionalAsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Instant, ISO 8601; UTC unless it names a zone. Default: all there is.")
+]
+PairsOption = Annotated[int | None, typer.Option(help="Pairs to compare. Default: features.parity_pairs.", min=1)]
+SeedOption = Annotated[int, typer.Option(help="Seed of the draw of pairs.")]
+
+
+@app.command("apply")
+def apply_command(as_json: JsonOption = False) -> None:
+    """Writes the definitions to the registry and prepares the online store."""
+    from feature_repo.definitions import apply
+
+    with step("Apply definitions"):
+        applied = apply(load_settings())
+    print_result(applied, as_json=as_json, title="Applied")
+
+
+@app.command()
+def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_json: JsonOption = False) -> None:
+    """Computes the batch views from a snapshot's posting log, up to an instant or for all of it."""
+    from feature_repo.build import build_views
+
+    settings = load_settings()
+    until = _instant(as_of) if as_of else None
+    snapshot_id, postings = _postings(settings, snapshot)
+    with step("Build views"):
+        built = build_views(settings, postings, snapshot_id=snapshot_id, until=until)
+    result = built.model_dump(mode="json")
+    if as_json:
+        print_json(result)
+    else:
+        print_result({**result.pop("rows"), **result}, as_json=False, title="Built views (rows)")
+
+
+@app.command()
+def materialize(
+    as_of: AsOfOption,
+    full: Annotated[bool, typer.Option(help="Start at the beginning instead of where the last one ended.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Brings the online store up to an instant."""
+    from plumbline.features.materialize import materialize as run
+
+    instant = _instant(as_of)
+    with step("Materialise the online store"):
+        done = run(load_settings(), instant, full=full)
+    result = {
+        "start": done.start.isoformat(),
+        "end": done.end.isoformat(),
+        "views": list(done.views),
+        "seconds": round(done.seconds, 3),
+    }
+    print_result(result, as_json=as_json, title="Materialised")
+
+
+@app.command("training-set")
+def training_set_command(
+    as_of: AsOfOption,
+    snapshot: SnapshotOption = "latest",
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write the rows to.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Joins the features to the postings and labels known at an instant, each as of the posting's own time."""
+    from feature_repo.prepare import describe
+    from plumbline.features.offline import training_set
+
+    settings = load_settings()
+    instant = _instant(as_of)
+    snapshot_id, postings = _postings(settings, snapshot)
+    with step("Join the training set"):
+        training = training_set(settings, postings, instant)
+    result: dict[str, Any] = {"snapshot_id": snapshot_id, "as_of": instant.isoformat(), **describe(training)}
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        training.to_parquet(out, index=False)
+        result["out"] = str(out)
+    print_result(result, as_json=as_json, title="Training set")
+
+
+@app.command()
+def parity(
+    snapshot: SnapshotOption = "latest", pairs: PairsOption = None, seed: SeedOption = 0, as_json: JsonOption = False
+) -> None:
+    """Compares offline and online features on sampled pairs; exit code 3 unless all are equal."""
+    from plumbline.features.parity import check_parity
+
+    settings = load_settings()
+    _, postings = _postings(settings, snapshot)
+    with step("Compare offline and online"):
+        report = check_parity(settings, postings, pairs=pairs, seed=seed)
+    result = report.model_dump(mode="json")
+    if as_json:
+        print_json(result)
+    else:
+        figures = {name: result[name] for name in ("checked", "matched", "values", "served", "expired", "missing")}
+        print_result(figures, as_json=False, title="Parity")
+        if report.mismatches:
+            print_rows(list[Mapping[str, Any]](report.mismatches), as_json=False, title="First mismatches")
+    report.require()
+
+
+@app.command("prepare")
+def prepare_command(
+    as_of: AsOfOption,
+    snapshot: SnapshotOption = "latest",
+    pairs: PairsOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Applies, builds, materialises, joins and compares, in one process; exit code 3 unless both paths agree."""
+    from feature_repo.prepare import prepare
+    from plumbline.features.parity import ParityReport
+
+    settings = load_settings()
+    instant = _instant(as_of)
+    snapshot_id, postings = _postings(settings, snapshot)
+    result = prepare(settings, postings, snapshot_id=snapshot_id, as_of=instant, pairs=pairs, seed=seed, step=step)
+    if as_json:
+        print_json(result)
+    else:
+        shown = {**result, "parity": {k: v for k, v in result["parity"].items() if k not in ("instants", "mismatches")}}
+        print_result(shown, as_json=False, title="Prepared features")
+    ParityReport.model_validate(result["parity"]).require()
+
+
+@app.command()
+def show(as_json: JsonOption = False) -> None:
+    """Lists the views: key, TTL, rows built, and how far the online store has been brought."""
+    from feature_repo.show import describe_views
+
+    print_rows(describe_views(load_settings()), as_json=as_json, title="Feature views")
+
+
+def _postings(settings: Settings, snapshot: str) -> tuple[str, pd.DataFrame]:
+    from plumbline.data.snapshot import SnapshotStore
+    from plumbline.storage import open_store
+
+    snapshots = SnapshotStore(open_store(settings))
+    snapshot_id = snapshots.resolve(snapshot)
+    with step("Read the snapshot"):
+        return snapshot_id, snapshots.read(snapshot_id)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is not an ISO 8601 instant. Give one, as in 2024-05-01T00:00:00+00:00.") from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

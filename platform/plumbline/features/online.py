@@ -1,0 +1,148 @@
+"""Serving's path to features: the latest rows from the online store, under the same rules as in training.
+
+Feast's own `get_online_features` looks the service up in the registry and assembles a response per call, and ignores
+the TTL (feast-dev/feast#3440, #6821). The reader resolves the service once and calls the online store's own
+`online_read` with it, which every store has (SQLite, Redis, Postgres and the rest), then runs the registry's own
+on-demand function. docs/features.md has both costs, measured.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from feast import FeatureStore
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from plumbline.errors import ContractError, DependencyError
+from plumbline.features.compare import none_for_nan
+from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
+from plumbline.features.store import open_feature_store
+from plumbline.settings import Settings
+
+_Row = tuple[datetime | None, dict[str, Value] | None]
+
+
+@dataclass(slots=True)
+class FeatureVector:
+    """Features of one posting."""
+
+    values: dict[str, float | int | str | None]
+    """Every feature of the service, in its order; None where there is none to be had."""
+
+    expired: list[str] = field(default_factory=list)
+    """Views whose row is older than their TTL at the posting's time: their values are None."""
+
+    missing: list[str] = field(default_factory=list)
+    """Views that hold no row of the posting's company or board."""
+
+    later: list[str] = field(default_factory=list)
+    """Views whose row is later than the posting: serving it would tell the posting its future. Values are None."""
+
+    age_seconds: dict[str, float] = field(default_factory=dict)
+    """Age of each view's row at the posting's time, by view; negative for `later`, absent for `missing`."""
+
+
+class OnlineFeatureReader:
+    """Reads the features of postings. Resolved once; safe to use from several threads."""
+
+    def __init__(self, settings: Settings, store: FeatureStore | None = None) -> None:
+        """Opens the store and resolves the service.
+
+        Args:
+            settings: Which store and which service.
+            store: An open store to read instead of the installation's.
+
+        Raises:
+            MissingInputError: The service has not been applied.
+            DependencyError: The online store does not answer.
+        """
+        self._store = store or open_feature_store(settings)
+        self._plan = resolve(settings, self._store)
+        self._provider = self._store.provider
+        self._empty: dict[str, float | int | str | None] = {spec.name: None for spec in self._plan.specs}
+        # A store's connection is one per provider, and not every driver lets threads share it.
+        self._lock = threading.Lock()
+        for view in self._plan.batch:
+            self._rows(view, [""])
+
+    @property
+    def plan(self) -> ServicePlan:
+        """The resolved service."""
+        return self._plan
+
+    def read(self, postings: Sequence[Mapping[str, Any]]) -> list[FeatureVector]:
+        """Features of each posting as of its own `event_timestamp`.
+
+        Args:
+            postings: Fields of the posting contract; absent optional fields count as None.
+
+        Returns:
+            One vector per posting, in order.
+
+        Raises:
+            ContractError: A posting has no time, or one without a time zone.
+            DependencyError: The online store does not answer.
+        """
+        times = [_time(posting) for posting in postings]
+        vectors = [FeatureVector(values=self._empty.copy()) for _ in postings]
+        for view in self._plan.batch:
+            keys = [posting.get(view.key) or "" for posting in postings]
+            distinct = list(dict.fromkeys(keys))
+            rows = dict(zip(distinct, self._rows(view, distinct), strict=True))
+            for key, time, vector in zip(keys, times, vectors, strict=True):
+                _take(view, rows[key], time, vector)
+        columns: dict[str, list[Any]] = {
+            name: [posting.get(name) for posting in postings] for name in self._plan.inputs
+        }
+        columns["event_timestamp"] = times
+        for wanted in self._plan.on_demand:
+            computed = wanted.compute(columns)
+            for name in wanted.features:
+                for vector, value in zip(vectors, computed[name], strict=True):
+                    vector.values[name] = none_for_nan(value)
+        return vectors
+
+    def _rows(self, view: BatchViewPlan, keys: list[str]) -> list[_Row]:
+        entity_keys = [EntityKey(join_keys=[view.key], entity_values=[Value(string_val=key)]) for key in keys]
+        try:
+            with self._lock:
+                rows: list[_Row] = self._provider.online_read(
+                    self._store.config, view.view, entity_keys, list(view.features)
+                )
+        except Exception as error:  # each store's driver has errors of its own
+            kind = self._store.config.online_store.type
+            raise DependencyError(
+                f"The online store ({kind}) could not be read for {view.name}: {error}. "
+                "Check that it is reachable, and run `plumbline features apply` if its tables are missing."
+            ) from error
+        return rows
+
+
+def _take(view: BatchViewPlan, row: _Row, time: datetime, vector: FeatureVector) -> None:
+    row_time, values = row
+    if row_time is None or not values:
+        vector.missing.append(view.name)
+        return
+    age = time - row_time
+    vector.age_seconds[view.name] = age.total_seconds()
+    if age.days < 0:
+        vector.later.append(view.name)
+    elif age > view.ttl:
+        vector.expired.append(view.name)
+    else:
+        for name in view.features:
+            value = values.get(name)
+            kind = value.WhichOneof("val") if value is not None else None
+            vector.values[name] = getattr(value, kind) if kind else None
+
+
+def _time(posting: Mapping[str, Any]) -> datetime:
+    time = posting.get("event_timestamp")
+    if not isinstance(time, datetime) or time.tzinfo is None:
+        raise ContractError(f"event_timestamp must be a time with its time zone, not {time!r}.")
+    return time.astimezone(UTC)

@@ -1,0 +1,134 @@
+"""Opens Feast with a configuration that is written from the settings: there is no second file to keep in step."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import sqlite3
+import warnings
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore, RepoConfig
+from feast.errors import FeastObjectNotFoundException
+
+from plumbline import paths
+from plumbline.errors import DependencyError, MissingInputError, SettingsError
+from plumbline.settings import Settings
+
+
+def open_feature_store(settings: Settings) -> FeatureStore:
+    """Opens the feature store of this installation; creates an empty local one where there is none.
+
+    Raises:
+        SettingsError: `features.online_store` is not a section that Feast accepts.
+        DependencyError: The registry's database does not answer.
+    """
+    root = paths.features_dir(settings)
+    root.mkdir(parents=True, exist_ok=True)
+    secret = settings.features.registry_url
+    registry = secret.get_secret_value() if secret else f"sqlite:///{root / 'registry.db'}"
+    online = settings.features.online_store or _sqlite(root / "online.db")
+    return _open(settings.features.project, _sql_registry(registry), online, root)
+
+
+def open_scratch_store(settings: Settings, folder: Path, project: str) -> FeatureStore:
+    """Opens an empty store of the same kinds as the installation's, apart from it.
+
+    SQLite gets a file of its own in `folder`; a server (Redis, Postgres) is shared, and the project's name keeps
+    the rows apart. The registry is a file in `folder`.
+    """
+    online = settings.features.online_store or _sqlite(folder / "online.db")
+    if online.get("type") == "sqlite":
+        online = {**online, "path": str(folder / "online.db")}
+    registry = {"registry_type": "file", "path": str(folder / "registry.pb")}
+    return _open(project, registry, online, folder)
+
+
+def is_embedded(store: FeatureStore) -> bool:
+    """Whether the online store is a SQLite file rather than a server."""
+    return bool(store.config.online_store.type == "sqlite")
+
+
+def let_reads_pass_writes(store: FeatureStore) -> None:
+    """Puts an embedded online store into write-ahead mode, once and for good: the mode is kept in the file.
+
+    In SQLite's default mode a materialisation that outgrows the page cache locks readers out until it commits;
+    in this mode they keep reading the last committed rows.
+    """
+    if not is_embedded(store):
+        return
+    connection = sqlite3.connect(store.config.online_store.path)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()
+
+
+def not_applied(settings: Settings, error: FeastObjectNotFoundException) -> MissingInputError:
+    """The error for a registry that does not hold what was asked for."""
+    return MissingInputError(
+        f"The feature registry under {paths.features_dir(settings)} does not hold what is needed ({error}). "
+        "Run `plumbline features apply` first."
+    )
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    return {"type": "sqlite", "path": str(path)}
+
+
+def _sql_registry(url: str) -> dict[str, Any]:
+    # A view that is being materialised keeps its last good rows readable; without this, Feast refuses every use of
+    # it from the moment that a materialisation starts until it ends, or for ever if it is killed (feast#6780).
+    return {"registry_type": "sql", "path": url, "serve_features_while_materializing": True}
+
+
+def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder: Path) -> FeatureStore:
+    from pydantic import ValidationError
+    from sqlalchemy.exc import OperationalError
+
+    _leave_quietly()
+    # Said on every use, and nothing that a user of these commands could act on.
+    for message in ("On demand feature view is an experimental", "fetch_arrow_table", "Arrow output on a DB-API"):
+        warnings.filterwarnings("ignore", message=message)
+    try:
+        config = RepoConfig(
+            project=project,
+            provider="local",
+            registry=registry,
+            online_store=online,
+            offline_store={"type": "duckdb"},
+            entity_key_serialization_version=3,
+            repo_path=folder,
+        )
+        return FeatureStore(config=config)
+    except (ValidationError, ValueError) as error:
+        raise SettingsError(
+            f"Feast does not accept features.online_store or features.registry_url: {error}. "
+            "See Feast's reference of online stores for the keys of each type."
+        ) from error
+    except OperationalError as error:
+        raise DependencyError(
+            f"The feature registry's database does not answer: {error.orig}. Check features.registry_url."
+        ) from error
+
+
+@functools.cache
+def _leave_quietly() -> None:
+    """Closes the DuckDB connection that Feast opens through Ibis before the interpreter ends.
+
+    DuckDB's bindings otherwise print pages of leaked functions to standard error at exit.
+    """
+
+    def close() -> None:
+        import ibis  # type: ignore[import-untyped]
+
+        backend = ibis.options.default_backend
+        if backend is not None:
+            backend.disconnect()
+            ibis.options.default_backend = None
+            del backend
+            gc.collect()
+
+    atexit.register(close)
