@@ -44,6 +44,9 @@ REFERENCE_FILE = "reference.parquet"
 CARD_FILE = "model_card.md"
 """Name of the model card, beside the model."""
 
+_Names = list[str]  # inside the class, `list` is its method
+_Entries = list[AuditEntry]
+
 _CHANGES = frozenset({"register", "promote", "reject", "rollback"})
 
 
@@ -240,7 +243,7 @@ class ModelRegistry:
         versions = [self._describe(version, aliases) for version in found]
         return sorted(versions, key=lambda version: int(version.version), reverse=True)
 
-    def history(self) -> list[AuditEntry]:
+    def history(self) -> _Entries:
         """Registrations, promotions, rejections and rollbacks of this model, oldest first."""
         return [entry for entry in self._audit.read(what=_CHANGES) if entry.subject.startswith(f"{self._name}/")]
 
@@ -312,7 +315,7 @@ class ModelRegistry:
                 return None
             raise
 
-    def _aliases(self) -> dict[str, list[str]]:
+    def _aliases(self) -> dict[str, _Names]:
         """Aliases by version."""
         from mlflow.exceptions import MlflowException
 
@@ -320,13 +323,13 @@ class ModelRegistry:
             aliases = self._client.get_registered_model(self._name).aliases
         except MlflowException:
             return {}  # no version was ever registered
-        by_version: dict[str, list[str]] = {}
+        by_version: dict[str, _Names] = {}
         for alias, version in aliases.items():
             by_version.setdefault(str(version), []).append(alias)
         return by_version
 
     @staticmethod
-    def _describe(version: MlflowVersion, aliases: Mapping[str, list[str]]) -> ModelVersion:
+    def _describe(version: MlflowVersion, aliases: Mapping[str, _Names]) -> ModelVersion:
         return ModelVersion(
             version=str(version.version),
             run_id=str(version.run_id),

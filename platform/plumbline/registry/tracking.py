@@ -98,8 +98,9 @@ def _create_database(path: Path) -> None:
         aside = path.with_suffix(".incoming")
         for leftover in path.parent.glob(f"{aside.name}*"):
             leftover.unlink()
-        engine = utils.create_sqlalchemy_engine(f"{_SQLITE}{aside}")
-        utils._initialize_tables(engine)
+        database: Any = utils  # MLflow's own functions for this carry no types
+        engine = database.create_sqlalchemy_engine(f"{_SQLITE}{aside}")
+        database._initialize_tables(engine)
         engine.dispose()
         with contextlib.closing(sqlite3.connect(aside)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")

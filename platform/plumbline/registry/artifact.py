@@ -1,0 +1,76 @@
+"""Writes a trained model to MLflow: the artefact itself, its signature, its reference and its card."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plumbline.errors import PlumblineError
+from plumbline.features.schema import FeatureSpec
+from plumbline.registry.models import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
+from plumbline.registry.runs import Run
+
+_MODEL_CODE = "plumbline.model.mlflow_model"
+_PACKAGES = ("plumbline", "numpy", "pandas", "torch", "safetensors", "tokenizers")
+
+
+@dataclass(frozen=True)
+class LoggedArtifact:
+    """A model that MLflow holds."""
+
+    model_id: str
+    artifact_uri: str
+
+
+def log_model(run: Run, *, model: Path, reference: Path, card: Path, specs: Sequence[FeatureSpec]) -> LoggedArtifact:
+    """Logs a model as a pyfunc from code: no pickle, and the same classes that serving uses.
+
+    Args:
+        run: The pipeline run.
+        model: Folder named `posting_model`.
+        reference: Parquet file named `reference.parquet`.
+        card: Markdown file named `model_card.md`.
+        specs: Features that the model reads.
+    """
+    import mlflow
+    from mlflow import pyfunc
+
+    _require_names({model: MODEL_FOLDER, reference: REFERENCE_FILE, card: CARD_FILE})
+    with mlflow.start_run(run_id=run.run_id, log_system_metrics=False):
+        info = pyfunc.log_model(
+            name="model",
+            python_model=_code(),
+            artifacts={MODEL_FOLDER: str(model), "reference": str(reference), "model_card": str(card)},
+            signature=signature(specs),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _PACKAGES],
+        )
+    return LoggedArtifact(model_id=str(info.model_id), artifact_uri=str(info.artifact_path))
+
+
+def signature(specs: Sequence[FeatureSpec]) -> Any:
+    """Signature of the logged model: text and features in, label and probability out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    features = [ColSpec("double" if spec.kind == "numeric" else "string", spec.name, required=False) for spec in specs]
+    return ModelSignature(
+        inputs=Schema([ColSpec("string", "title"), ColSpec("string", "description"), *features]),
+        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
+    )
+
+
+def _code() -> str:
+    spec = importlib.util.find_spec(_MODEL_CODE)
+    if spec is None or spec.origin is None:
+        raise PlumblineError(f"{_MODEL_CODE} is not installed. Install plumbline with its `model` extra.")
+    return spec.origin
+
+
+def _require_names(expected: dict[Path, str]) -> None:
+    for path, name in expected.items():
+        if path.name != name:
+            raise ValueError(f"{path} must be named {name}: MLflow keeps names, and `fetch` looks for them")

@@ -1,0 +1,140 @@
+"""The model card (Mitchell et al., Model Cards for Model Reporting, 2019): what a version is, in one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plumbline.registry.gate import GateVerdict
+
+_INTENDED = """\
+Sorts job postings into the classes below, for routing, statistics and search. It reads the title, the
+description and features of the company and the board. A person decides wherever a single answer matters."""
+
+_LIMITS = """\
+- It knows only the classes that had labels when it was trained; a new kind of job gets the nearest known class.
+- Its figures hold for the boards and weeks it was evaluated on. The monitors tell when the stream has moved.
+- Classes and boards with few rows have wide intervals: read the interval, not the point.
+- It is not made for judging people, and postings are not evidence about an employer."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card is written from."""
+
+    model_name: str
+    snapshot_id: str
+    as_of: str
+    source: Mapping[str, Any]
+    """Where the snapshot came from."""
+
+    code_version: str
+    feature_service: str
+    rows: Mapping[str, int]
+    """Rows by part."""
+
+    periods: Mapping[str, tuple[str, str]]
+    """First and last event by part."""
+
+    split_report: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    """The evaluation."""
+
+    verdict: GateVerdict
+    run_id: str
+
+
+def write_card(facts: CardFacts) -> str:
+    """The card as Markdown."""
+    summary = facts.summary
+    parts = [
+        f"# {facts.model_name}, trained as of {facts.as_of[:10]}",
+        "## Intended use\n" + _INTENDED,
+        "## Data\n"
+        + _table(
+            ("", ""),
+            [
+                ("snapshot", f"`{facts.snapshot_id}`"),
+                ("known as of", facts.as_of),
+                ("source", ", ".join(f"{key}: {value}" for key, value in facts.source.items() if not _nested(value))),
+                ("features", f"`{facts.feature_service}`"),
+                ("code", f"plumbline {facts.code_version}"),
+                ("MLflow run", f"`{facts.run_id}`"),
+            ],
+        ),
+        _table(
+            ("part", "rows", "first posting", "last posting"),
+            [(part, f"{rows:,}", *facts.periods.get(part, ("", ""))) for part, rows in facts.rows.items()],
+        ),
+        "### Split\n" + _table(("", ""), list(_flat(facts.split_report))),
+        "## Figures on later postings\n"
+        + _table(
+            ("figure", "value", "95% interval"),
+            [
+                ("accuracy", _number(summary["accuracy"]), _interval(summary.get("accuracy_interval"))),
+                ("macro-F1", _number(summary["macro_f1"]), _interval(summary.get("macro_f1_interval"))),
+                ("postings", f"{summary['n']:,}", ""),
+                ("median latency, ms", _number(summary.get("latency_ms")), ""),
+            ],
+        ),
+        "### Per class\n" + _records(summary.get("per_class", {}), "class"),
+        "### Slices\n" + _slices(summary.get("slices", {})),
+        "### Calibration\n" + _table(("", ""), list(_flat(_scalars(summary.get("calibration", {}))))),
+        f"## Gate: {facts.verdict.verdict}\n" + "\n".join(f"- {reason}" for reason in facts.verdict.reasons),
+        "## Limits\n" + _LIMITS,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _records(records: Mapping[str, Any] | Sequence[Mapping[str, Any]], key: str) -> str:
+    """A table of mappings that share their keys: `{name: {...}}` or `[{...}]`."""
+    rows = (
+        [{key: name, **values} for name, values in records.items()] if isinstance(records, Mapping) else list(records)
+    )
+    if not rows:
+        return "None."
+    return _table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+
+
+def _slices(slices: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    if not isinstance(slices, Mapping):
+        return _records(slices, "slice")
+    return "\n\n".join(f"By {kind}:\n\n{_records(values, kind)}" for kind, values in slices.items()) or "None."
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", _cell(value)))
+    return rows
+
+
+def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if not _nested(value)}
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(item, int | float) for item in value):
+        return _interval(value)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"

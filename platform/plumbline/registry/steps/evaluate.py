@@ -1,0 +1,91 @@
+"""Fifth step: scores the new model on rows that it has not seen, and writes the monitors' reference."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plumbline.registry.models import MODEL_FOLDER, REFERENCE_FILE
+from plumbline.registry.plots import write_plots
+from plumbline.registry.reference import PART, records_of, reference_frame
+from plumbline.registry.steps.context import open_step
+from plumbline.registry.steps.train import HISTORY
+from plumbline.registry.steps.training_set import read_training_set
+
+if TYPE_CHECKING:
+    from plumbline.model.protocol import TextClassifier
+
+SUMMARY = "evaluation.json"
+PLOTS = "plots"
+
+_TIMED = 100
+_WARM_UP = 10
+
+
+def evaluate(
+    *, run_id: str, overrides: str, calibration_set: str, evaluation_set: str, model: str, folder: str
+) -> dict[str, float]:
+    """Writes `evaluation.json`, `reference.parquet` and plots.
+
+    Args:
+        run_id: MLflow run of the pipeline run.
+        overrides: JSON object of settings for this run.
+        calibration_set: Folder with the calibration part.
+        evaluation_set: Folder with the evaluation part.
+        model: Folder with the model.
+        folder: Folder to write to.
+
+    Returns:
+        The figures that the pipeline shows.
+    """
+    with open_step("evaluate", run_id=run_id, overrides=overrides) as step:
+        from plumbline.model.evaluate import evaluate as score
+        from plumbline.model.protocol import load_model
+
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        classifier = load_model(Path(model) / MODEL_FOLDER)
+        evaluation = read_training_set(Path(evaluation_set)).postings
+        calibration = read_training_set(Path(calibration_set)).postings
+        summary = score(classifier, evaluation, seed=step.settings.pipelines.gate.seed).summary()
+        summary["latency_ms"] = median_latency_ms(classifier, records_of(evaluation.head(_TIMED)))
+        reference = reference_frame(classifier, [("evaluation", evaluation), ("calibration", calibration)])
+        reference.to_parquet(target / REFERENCE_FILE, index=False)
+        (target / SUMMARY).write_text(json.dumps(summary, indent=2, default=float), encoding="utf-8")
+        history = json.loads((Path(model) / HISTORY).read_text(encoding="utf-8"))
+        for plot in write_plots(reference[reference[PART] == "evaluation"], history, target / PLOTS):
+            step.run.file(plot, PLOTS)
+        step.run.json(summary, SUMMARY)
+        headline = {
+            "n": float(summary["n"]),
+            "accuracy": summary["accuracy"],
+            "macro_f1": summary["macro_f1"],
+            "calibration_error": calibration_error(summary),
+            "latency_ms": summary["latency_ms"],
+        }
+        step.run.metrics(headline)
+        return headline
+
+
+def calibration_error(summary: Mapping[str, Any]) -> float:
+    """Expected calibration error of an evaluation's summary."""
+    return float(summary["calibration"]["ece"])
+
+
+def median_latency_ms(model: TextClassifier, records: Sequence[Mapping[str, Any]]) -> float:
+    """Median time of one posting through the model, milliseconds.
+
+    The median, not a high quantile: the neighbours of a training machine are not the model's to answer for.
+    """
+    for record in records[:_WARM_UP]:
+        model.predict_proba([record])
+    times = []
+    for record in records:
+        start = time.perf_counter()
+        model.predict_proba([record])
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)

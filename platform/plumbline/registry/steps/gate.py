@@ -1,0 +1,83 @@
+"""Sixth step: the new model against the champion, on rows that neither was trained on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from plumbline.registry.compare import trained_until
+from plumbline.registry.gate import Candidate, GateVerdict, Rows, decide
+from plumbline.registry.models import CHAMPION, REFERENCE_FILE, LoadedModel, ModelRegistry
+from plumbline.registry.reference import PART, PREDICTION, answer
+from plumbline.registry.steps.context import Step, open_step
+from plumbline.registry.steps.evaluate import SUMMARY, calibration_error
+
+VERDICT = "verdict.json"
+
+
+def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder: str) -> GateVerdict:
+    """Judges the new model and writes `verdict.json`.
+
+    Args:
+        run_id: MLflow run of the pipeline run.
+        parity: Share of equal feature pairs; negative: not measured.
+        overrides: JSON object of settings for this run.
+        evaluation: Folder with the evaluation's results.
+        folder: Folder to write to.
+    """
+    with open_step("gate", run_id=run_id, overrides=overrides) as step:
+        source, target = Path(evaluation), Path(folder)
+        summary = json.loads((source / SUMMARY).read_text(encoding="utf-8"))
+        reference = pd.read_parquet(source / REFERENCE_FILE)
+        rows = reference[reference[PART] == "evaluation"].reset_index(drop=True)
+        registry = ModelRegistry(step.settings, step.run.tracking)
+        version = registry.version_of(CHAMPION)
+        champion = None if version is None else registry.fetch(version)
+        answers: list[str] | None = None
+        if champion is not None:
+            rows = rows[rows["event_timestamp"] >= trained_until(champion)].reset_index(drop=True)
+            answers = _answers(champion, rows)
+        verdict = decide(
+            Rows(
+                truth=rows["label"].tolist(),
+                challenger=rows[PREDICTION].tolist(),
+                champion=answers,
+                boards=rows["board"].tolist(),
+            ),
+            Candidate(
+                calibration_error=calibration_error(summary),
+                latency_ms=float(summary["latency_ms"]),
+                parity=parity if parity >= 0 else None,
+            ),
+            step.settings.pipelines.gate,
+        )
+        verdict.numbers["champion_version"] = version
+        target.mkdir(parents=True, exist_ok=True)
+        (target / VERDICT).write_text(json.dumps(asdict(verdict), indent=2), encoding="utf-8")
+        _log(step, verdict)
+        return verdict
+
+
+def read_verdict(folder: Path) -> GateVerdict:
+    """Reads what `gate` has written."""
+    values: dict[str, Any] = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
+    return GateVerdict(**values)
+
+
+def _answers(champion: LoadedModel, rows: pd.DataFrame) -> list[str]:
+    if rows.empty:
+        return []
+    from plumbline.model.protocol import load_model
+
+    labels, _ = answer(load_model(champion.path), rows)
+    return [str(label) for label in labels]
+
+
+def _log(step: Step, verdict: GateVerdict) -> None:
+    step.run.tag({"plumbline.gate.verdict": verdict.verdict, "plumbline.gate.reasons": " ".join(verdict.reasons)})
+    step.run.metrics({key: value for key, value in verdict.numbers.items() if key != "limits"})
+    step.run.json(asdict(verdict), VERDICT)

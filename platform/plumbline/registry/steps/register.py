@@ -1,0 +1,179 @@
+"""Last step: the model into the registry, its card beside it, and the alias where the verdict says so."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from plumbline import __version__
+from plumbline.data.snapshot import SnapshotStore
+from plumbline.registry.artifact import log_model
+from plumbline.registry.card import CardFacts, write_card
+from plumbline.registry.gate import GateVerdict
+from plumbline.registry.models import (
+    CARD_FILE,
+    MODEL_FOLDER,
+    REFERENCE_FILE,
+    TAG_AS_OF,
+    TAG_SNAPSHOT,
+    TAG_VERDICT,
+    ModelRegistry,
+)
+from plumbline.registry.reference import PART
+from plumbline.registry.runs import parent_run
+from plumbline.registry.steps.context import Step, open_step
+from plumbline.registry.steps.evaluate import SUMMARY
+from plumbline.registry.steps.gate import VERDICT, read_verdict
+from plumbline.registry.steps.split import REPORT
+from plumbline.registry.steps.training_set import TrainingSet, read_training_set
+from plumbline.storage import open_store
+
+_LONGEST_TAG = 4000
+
+
+def register(
+    *,
+    run_id: str,
+    snapshot_id: str,
+    as_of: str,
+    reason: str,
+    overrides: str,
+    train_set: str,
+    model: str,
+    evaluation: str,
+    verdict: str,
+) -> str:
+    """Registers the model, promotes it when the gate says so, and closes the pipeline run.
+
+    The version appears whole, with its digest and verdict, before any alias points to it.
+
+    Args:
+        run_id: MLflow run of the pipeline run.
+        snapshot_id: Whole id of the snapshot.
+        as_of: ISO 8601 instant.
+        reason: Why this run was started.
+        overrides: JSON object of settings for this run.
+        train_set: Folder with the training part and the split's report.
+        model: Folder with the model.
+        evaluation: Folder with the evaluation's results.
+        verdict: Folder with the gate's verdict.
+
+    Returns:
+        The result of the pipeline run, a JSON object.
+    """
+    with open_step("register", run_id=run_id, overrides=overrides) as step:
+        judged = read_verdict(Path(verdict))
+        summary = json.loads((Path(evaluation) / SUMMARY).read_text(encoding="utf-8"))
+        training = read_training_set(Path(train_set))
+        reference = pd.read_parquet(Path(evaluation) / REFERENCE_FILE)
+        rows = {"train": len(training.postings), **_counts(reference)}
+        card = _card(step, run_id, snapshot_id, as_of, train_set, training, reference, rows, summary, judged)
+        parent = parent_run(step.run.tracking, run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / CARD_FILE
+            path.write_text(card, encoding="utf-8")
+            parent.file(path)
+            logged = log_model(
+                parent,
+                model=Path(model) / MODEL_FOLDER,
+                reference=Path(evaluation) / REFERENCE_FILE,
+                card=path,
+                specs=training.specs,
+            )
+        registry = ModelRegistry(step.settings, step.run.tracking)
+        version = registry.register(
+            run_id,
+            model_id=logged.model_id,
+            artifact_uri=logged.artifact_uri,
+            description=card,
+            reason=reason,
+            tags=_tags(snapshot_id, as_of, summary, judged),
+        )
+        promoted = _apply(registry, version, judged, step)
+        headline = {"accuracy": summary["accuracy"], "macro_f1": summary["macro_f1"], "n": summary["n"]}
+        parent.metrics(headline)
+        parent.json(judged.__dict__, VERDICT)
+        parent.tag({"plumbline.model_version": version, TAG_VERDICT: judged.verdict})
+        result = {
+            "run_id": run_id,
+            "model_version": version,
+            "snapshot_id": snapshot_id,
+            "as_of": as_of,
+            "rows": rows,
+            "metrics": summary,
+            "champion_metrics": judged.numbers.get("champion"),
+            "gate": judged.__dict__,
+            "promoted": promoted,
+        }
+    parent.end()
+    return json.dumps(result, default=float)
+
+
+def _apply(registry: ModelRegistry, version: str, verdict: GateVerdict, step: Step) -> bool:
+    sentence = " ".join(verdict.reasons)
+    if verdict.verdict == "reject":
+        registry.reject(version, sentence, numbers=verdict.numbers)
+        return False
+    registry.challenge(version)
+    if step.settings.pipelines.require_approval:
+        return False
+    registry.promote(version, sentence, numbers=verdict.numbers)
+    return True
+
+
+def _tags(snapshot_id: str, as_of: str, summary: Mapping[str, Any], verdict: GateVerdict) -> dict[str, str]:
+    return {
+        TAG_SNAPSHOT: snapshot_id,
+        TAG_AS_OF: as_of,
+        TAG_VERDICT: verdict.verdict,
+        "plumbline.gate.reasons": " ".join(verdict.reasons)[:_LONGEST_TAG],
+        "plumbline.gate.numbers": json.dumps(verdict.numbers)[:_LONGEST_TAG],
+        "plumbline.accuracy": f"{summary['accuracy']:.4f}",
+        "plumbline.macro_f1": f"{summary['macro_f1']:.4f}",
+        "plumbline.n": str(summary["n"]),
+        "plumbline.code_version": __version__,
+    }
+
+
+def _card(
+    step: Step,
+    run_id: str,
+    snapshot_id: str,
+    as_of: str,
+    train_set: str,
+    training: TrainingSet,
+    reference: pd.DataFrame,
+    rows: Mapping[str, int],
+    summary: Mapping[str, Any],
+    verdict: GateVerdict,
+) -> str:
+    frames = {"train": training.postings, **{str(part): frame for part, frame in reference.groupby(PART)}}
+    return write_card(
+        CardFacts(
+            model_name=step.settings.tracking.model_name,
+            snapshot_id=snapshot_id,
+            as_of=as_of,
+            source=SnapshotStore(open_store(step.settings)).get(snapshot_id).source,
+            code_version=__version__,
+            feature_service=step.settings.features.service,
+            rows=rows,
+            periods={part: _period(frame["event_timestamp"]) for part, frame in frames.items()},
+            split_report=json.loads((Path(train_set) / REPORT).read_text(encoding="utf-8")),
+            summary=summary,
+            verdict=verdict,
+            run_id=run_id,
+        )
+    )
+
+
+def _counts(reference: pd.DataFrame) -> dict[str, int]:
+    return {str(part): len(frame) for part, frame in reference.groupby(PART)}
+
+
+def _period(times: pd.Series) -> tuple[str, str]:
+    return f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}"

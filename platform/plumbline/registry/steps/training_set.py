@@ -1,0 +1,121 @@
+"""Second step: labelled postings with the features of each posting's own time."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from plumbline.data.known import known_at
+from plumbline.data.snapshot import SnapshotStore
+from plumbline.errors import MissingInputError
+from plumbline.features.schema import FeatureSpec
+from plumbline.registry.steps.context import instant, open_step
+from plumbline.settings import Settings
+from plumbline.storage import open_store
+
+POSTINGS = "postings.parquet"
+SPECS = "feature_specs.json"
+TERMS = "label_terms.parquet"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training set as it lies in a folder."""
+
+    postings: pd.DataFrame
+    specs: list[FeatureSpec]
+    label_terms: pd.DataFrame | None
+
+
+def build_training_set(*, run_id: str, snapshot_id: str, as_of: str, overrides: str, folder: str) -> int:
+    """Writes the labelled postings known at `as_of` with their features.
+
+    Args:
+        run_id: MLflow run of the pipeline run.
+        snapshot_id: Whole id of the snapshot.
+        as_of: ISO 8601 instant.
+        overrides: JSON object of settings for this run.
+        folder: Folder to write to.
+
+    Returns:
+        Number of postings.
+    """
+    with open_step("build_training_set", run_id=run_id, overrides=overrides) as step:
+        settings, at = step.settings, instant(as_of)
+        store = SnapshotStore(open_store(settings))
+        log = store.read(snapshot_id)
+        _ensure_views(settings, log, snapshot_id, at)
+
+        from plumbline.features.offline import historical_features
+        from plumbline.features.schema import feature_specs
+
+        known = known_at(log, at)
+        frame = historical_features(settings, known[known["label"].notna()].reset_index(drop=True))
+        specs = feature_specs(settings)
+        terms = store.label_terms(snapshot_id)
+        write_training_set(TrainingSet(frame, specs, terms), Path(folder))
+        step.run.params({"features": len(specs), "feature_service": settings.features.service})
+        step.run.metrics(
+            {
+                "rows": len(frame),
+                "label_terms": 0 if terms is None else len(terms),
+                "missing_share": {
+                    spec.name: float(frame[spec.name].isna().mean()) for spec in specs if frame[spec.name].isna().any()
+                },
+            }
+        )
+        return len(frame)
+
+
+def write_training_set(training_set: TrainingSet, folder: Path) -> None:
+    """Writes a training set to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    training_set.postings.to_parquet(folder / POSTINGS, index=False)
+    specs = [spec.model_dump() for spec in training_set.specs]
+    (folder / SPECS).write_text(json.dumps(specs, indent=2), encoding="utf-8")
+    if training_set.label_terms is not None:
+        training_set.label_terms.to_parquet(folder / TERMS, index=False)
+
+
+def read_training_set(folder: Path) -> TrainingSet:
+    """Reads what `write_training_set` has written.
+
+    Raises:
+        MissingInputError: The folder holds no training set.
+    """
+    if not (folder / POSTINGS).is_file():
+        raise MissingInputError(f"{folder} holds no training set. Run the pipeline from its start.")
+    specs = json.loads((folder / SPECS).read_text(encoding="utf-8"))
+    terms = folder / TERMS
+    return TrainingSet(
+        postings=pd.read_parquet(folder / POSTINGS),
+        specs=[FeatureSpec.model_validate(spec) for spec in specs],
+        label_terms=pd.read_parquet(terms) if terms.is_file() else None,
+    )
+
+
+def _ensure_views(settings: Settings, log: pd.DataFrame, snapshot_id: str, at: datetime) -> None:
+    """Builds the views when they were built from another snapshot, or not far enough.
+
+    Views that reach further than `at` serve as well: each of their rows holds only what was known at its time.
+    The package with the definitions is named by a setting, because it stands above this one.
+    """
+    from plumbline.features.schema import feature_specs
+    from plumbline.features.views import built_views
+
+    module = settings.features.repo_module
+    try:
+        feature_specs(settings)
+    except MissingInputError:
+        importlib.import_module(f"{module}.definitions").apply(settings)
+    try:
+        built = built_views(settings)
+    except MissingInputError:
+        built = None
+    if built is None or built.snapshot_id != snapshot_id or built.until < at:
+        importlib.import_module(f"{module}.build").build_views(settings, log, snapshot_id=snapshot_id, until=at)

@@ -1,0 +1,81 @@
+"""First step: opens the pipeline run, and refuses what cannot end well before anything slow starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plumbline import __version__
+from plumbline.data.known import known_at
+from plumbline.data.snapshot import SnapshotStore
+from plumbline.errors import GateRefusedError, MissingInputError
+from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT
+from plumbline.registry.runs import child_run, open_parent
+from plumbline.registry.steps.context import end_with_parent, instant, step_settings
+from plumbline.settings import Settings
+from plumbline.storage import open_store
+
+PIPELINE = "training"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the following steps work on."""
+
+    run_id: str
+    """MLflow run of the pipeline run."""
+
+    snapshot_id: str
+    """Whole id of the snapshot."""
+
+
+def validate(*, snapshot: str, as_of: str, parity: float, reason: str, overrides: str) -> Validated:
+    """Checks that there is enough to train on at `as_of`.
+
+    Args:
+        snapshot: Id, beginning of an id, or `latest`.
+        as_of: ISO 8601 instant.
+        parity: Share of equal feature pairs; negative: not measured.
+        reason: Why this run was started.
+        overrides: JSON object of settings for this run.
+
+    Raises:
+        MissingInputError: There is no such snapshot, or too few labelled postings are known.
+        GateRefusedError: Feature parity is below 100%.
+    """
+    end_with_parent()
+    settings = step_settings(overrides)
+    at = instant(as_of)
+    store = SnapshotStore(open_store(settings))
+    snapshot_id = store.resolve(snapshot)
+    parent = open_parent(settings, PIPELINE, {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()})
+    parent.params(
+        {
+            "snapshot_id": snapshot_id,
+            "as_of": at.isoformat(),
+            "parity": parity if parity >= 0 else "not measured",
+            "reason": reason,
+            "code_version": __version__,
+            "model": settings.model.model_dump(),
+            "gate": settings.pipelines.gate.model_dump(),
+        }
+    )
+    with child_run(settings, parent.run_id, "validate") as run:
+        known = known_at(store.read(snapshot_id), at)
+        labels = known["label"].dropna()
+        run.metrics({"known": len(known), "labelled": len(labels), "classes": labels.nunique()})
+        _require_labels(len(known), len(labels), labels.nunique(), as_of, settings)
+        if 0 <= parity < 1:
+            raise GateRefusedError(
+                f"Offline and online features agree on {parity:.2%} of the sampled pairs; training needs all of them. "
+                "`plumbline features parity` shows which differ."
+            )
+    return Validated(parent.run_id, snapshot_id)
+
+
+def _require_labels(known: int, labelled: int, classes: int, as_of: str, settings: Settings) -> None:
+    needed = 2 * settings.pipelines.gate.min_rows
+    if labelled < needed or classes < 2:
+        raise MissingInputError(
+            f"At {as_of}, {known} postings and {labelled} labels of {classes} classes are known; "
+            f"training needs at least {needed} labelled postings of 2 classes. Choose a later --as-of."
+        )
