@@ -1,1 +1,1 @@
-"""TODO"""
+"""Alerts in Alertmanager's webhook form, and their delivery."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ControllerSettings(BaseModel):
@@ -15,3 +15,33 @@ class ControllerSettings(BaseModel):
 
     port: int = 8090
     """Port that the alert webhook listens on."""
+
+    act_on: tuple[str, ...] = ("PostingDrift", "ModelQualityDrop")
+    """Names of the alerts that a retraining answers; others are recorded."""
+
+    cooldown_seconds: float = Field(default=3600.0, ge=0)
+    """After a retraining has ended, alerts about the same model are recorded but start no other for so long."""
+
+    label_wait_days: float = Field(default=7.0, ge=0)
+    """The retraining knows what is known this many days after the alert's window: labels of the window arrive late.
+
+    An alert may say otherwise in its annotation `as_of`.
+    """
+
+    wait_for_as_of: bool = False
+    """Wait until the retraining's `as_of` has come. Off, a stream from the past is replayed without waiting."""
+
+    require_approval: bool = False
+    """A retraining waits for `plumbline controller approve ID` before it starts."""
+
+    max_attempts: int = Field(default=2, ge=1)
+    """A retraining that failed, or that a stop of the controller cut off, is tried so many times in all."""
+
+    retry_pause_seconds: float = Field(default=5.0, ge=0)
+    """Pause before a failed retraining is tried again."""
+
+    training_timeout_seconds: float = Field(default=1800.0, gt=0)
+    """A retraining that takes longer is ended and counts as failed."""
+
+    parity_pairs: int = Field(default=1000, ge=1)
+    """(entity, time) pairs compared between offline and online features before a retraining."""

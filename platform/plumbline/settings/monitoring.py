@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class MonitoringSettings(BaseModel):
     """Settings of monitors and their alerts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: str = "default"
+    """Drift policy: the name of one that comes with the platform, or a YAML file."""
+
+    alert_url: str | None = None
+    """Where alerts are sent to (a controller, or a receiver in Alertmanager's webhook form); None writes them only."""
+
+    alert_receiver: str = "plumbline-controller"
+    """Name of the receiver, written into each alert."""
+
+    delivery_attempts: int = Field(default=4, ge=1)
+    """Tries to deliver an alert before it is kept for the next run."""
+
+    delivery_timeout_seconds: float = Field(default=5.0, gt=0)
+    """Longest wait for the receiver's answer."""
+
+    report_rows: int = Field(default=1000, ge=100)
+    """Rows of each side that Evidently's views are made from: they bound the size of the pages."""
+
+    reports_kept: int = Field(default=50, ge=1)
+    """Evidently reports kept; older ones are removed."""
+
+    exporter_host: str = "127.0.0.1"
+    """Address that the metrics of the latest results are served at."""
+
+    exporter_port: int = 9105
+    """Port that the metrics of the latest results are served at."""
+
+    ui_port: int = 8085
+    """Port of Evidently's own pages."""

@@ -1,0 +1,204 @@
+"""`plumbline monitor`: judges windows, sends alerts, shows results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
+from plumbline.errors import PlumblineError, UserError
+from plumbline.settings import Settings, load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
+
+SnapshotOption = Annotated[str, typer.Option("--snapshot", help="Snapshot id, its beginning, or `latest`.")]
+PolicyOption = Annotated[
+    str | None, typer.Option("--policy", help="Drift policy: a name or a YAML file; the setting's by default.")
+]
+
+
+@app.command("run")
+def run(
+    snapshot: SnapshotOption = "latest",
+    start: Annotated[str | None, typer.Option(help="Start of the window, ISO 8601.")] = None,
+    end: Annotated[str | None, typer.Option(help="End of the window (not in it), ISO 8601.")] = None,
+    window: Annotated[list[str] | None, typer.Option("--window", help="START/END; may be given several times.")] = None,
+    model: Annotated[str, typer.Option(help="Alias or version of the watched model.")] = "champion",
+    labels_as_of: Annotated[
+        str | None, typer.Option(help="Use labels that had arrived by then; the window's end by default.")
+    ] = None,
+    alert_url: Annotated[str | None, typer.Option(help="Where alerts are sent to; the setting's by default.")] = None,
+    policy: PolicyOption = None,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="Make Evidently's pages.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Judges windows of a snapshot. Exit code 0 whether or not there are alerts; 4 where one was not delivered."""
+    from monitoring.window import parse_instant
+
+    settings = load_settings()
+    windows = _windows(start, end, window)
+    url = alert_url or settings.monitoring.alert_url
+    results, alerts = _judge(
+        settings,
+        snapshot=snapshot,
+        windows=windows,
+        model=model,
+        policy_name=policy or settings.monitoring.policy,
+        labels_as_of=None if labels_as_of is None else parse_instant(labels_as_of),
+        html=html,
+        url=url,
+    )
+    from monitoring.sending import send
+
+    undelivered: PlumblineError | None = None
+    try:
+        send(settings, alerts, url=url)
+    except PlumblineError as error:
+        undelivered = error
+    _print_windows(results, single=not window, as_json=as_json)
+    if undelivered is not None:
+        raise undelivered
+
+
+@app.command("weekly")
+def weekly(
+    start: Annotated[str, typer.Option(help="Start of the first week, ISO 8601.")],
+    end: Annotated[str, typer.Option(help="End of the last week (not in it), ISO 8601.")],
+    models: Annotated[str, typer.Option(help="Versions or aliases, separated by commas.")] = "champion",
+    snapshot: SnapshotOption = "latest",
+    as_json: JsonOption = False,
+) -> None:
+    """Accuracy of model versions week by week, on all labels that are finally known."""
+    from monitoring.weekly import weekly_accuracy
+    from monitoring.window import Window, parse_instant
+
+    settings = load_settings()
+    chosen = [name.strip() for name in models.split(",") if name.strip()]
+    if not chosen:
+        raise UserError("Name at least one model version, as in --models 1,2.")
+    with step("Score every week"):
+        rows: list[Any] = weekly_accuracy(
+            settings, snapshot=snapshot, window=Window(parse_instant(start), parse_instant(end)), models=chosen
+        )
+    print_rows(rows, as_json=as_json, title="Accuracy by week")
+
+
+@app.command("policy")
+def policy_command(policy: PolicyOption = None, as_json: JsonOption = False) -> None:
+    """Checks a drift policy and prints it with its defaults filled in."""
+    from monitoring.policy import load_policy
+
+    settings = load_settings()
+    content = load_policy(policy or settings.monitoring.policy).model_dump(mode="json")
+    print_result(content, as_json=as_json, title="Drift policy")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Prints the JSON Schema of drift policies."""
+    from monitoring.policy import DriftPolicy
+
+    print_json(DriftPolicy.model_json_schema())
+
+
+@app.command("history")
+def history(
+    last: Annotated[int, typer.Option(min=1, help="How many results to show.")] = 20, as_json: JsonOption = False
+) -> None:
+    """Shows past results, oldest first."""
+    from monitoring.results import ResultStore
+
+    results = ResultStore(load_settings()).latest(last)
+    if as_json:
+        print_json({"rows": results})
+        return
+    rows: list[Any] = [
+        {
+            "finished": each["finished_at"][:19],
+            "version": each["model_version"],
+            "window": f"{each['window']['start'][:10]}/{each['window']['end'][:10]}",
+            "rows": each["rows"],
+            "status": each["status"],
+            "breached": ", ".join(test["name"] for test in each["tests"] if test["breached"]) or "-",
+        }
+        for each in results
+    ]
+    print_rows(rows, as_json=False, title="Results")
+
+
+@app.command("exporter")
+def exporter(
+    port: Annotated[int | None, typer.Option(help="Port to serve on; the setting's by default.")] = None,
+) -> None:
+    """Serves the latest results as Prometheus metrics until it is stopped."""
+    import signal
+    import threading
+
+    from monitoring.exporter import serve
+
+    settings = load_settings()
+    chosen = settings.monitoring.exporter_port if port is None else port
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    progress_console.print(f"Metrics: http://{settings.monitoring.exporter_host}:{chosen}/metrics")
+    serve(settings, port=chosen, stop=stop)
+
+
+@app.command("ui")
+def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the setting's by default.")] = None) -> None:
+    """Serves Evidently's own pages over the monitors' workspace until it is stopped."""
+    from monitoring.evidently_adapter import serve_ui
+    from monitoring.report import workspace_dir
+    from plumbline.process.ports import require_free_port
+
+    settings = load_settings()
+    chosen = settings.monitoring.ui_port if port is None else port
+    require_free_port("127.0.0.1", chosen, "PLUMBLINE_MONITORING__UI_PORT")
+    progress_console.print(f"Evidently: http://127.0.0.1:{chosen}")
+    serve_ui(workspace_dir(settings), port=chosen)
+
+
+def _windows(start: str | None, end: str | None, texts: list[str] | None) -> list[Any]:
+    from monitoring.window import Window, parse_instant
+
+    if texts and (start or end):
+        raise UserError("Give either --start and --end, or --window, not both.")
+    if texts:
+        return [Window.parse(text) for text in texts]
+    if start is None or end is None:
+        raise UserError("Say which window: --start and --end, or --window START/END.")
+    return [Window(parse_instant(start), parse_instant(end))]
+
+
+def _judge(settings: Settings, *, url: str | None, **what: Any) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Results and alerts of the windows; a monitor that fails says so by an alert before its error goes on."""
+    from monitoring.failure import report_failure
+    from monitoring.job import judge_windows
+
+    try:
+        with step(f"Judge {len(what['windows'])} window{'s' if len(what['windows']) > 1 else ''}"):
+            return judge_windows(settings, **what)
+    except Exception as error:
+        report_failure(settings, error, windows=what["windows"], snapshot=what["snapshot"], url=url)
+        raise
+
+
+def _print_windows(results: list[dict[str, Any]], *, single: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(results[0] if single else {"windows": results, "alerts": sum(each["alerts"] for each in results)})
+        return
+    for result in results:
+        title = f"{result['window']['start'][:10]} to {result['window']['end'][:10]}: {result['status']}"
+        if result["alert"] is not None:
+            progress_console.print(result["alert"]["annotations"]["summary"])
+        tests: list[Any] = [
+            {name: test[name] for name in ("name", "value", "expected", "threshold", "breached")}
+            for test in result["tests"]
+            if test["value"] is not None
+        ]
+        print_rows(tests[:12], as_json=False, title=title)
+        if result["report_html"]:
+            progress_console.print(f"Report: {Path(result['report_html'])}")

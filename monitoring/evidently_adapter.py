@@ -1,0 +1,154 @@
+"""The one place that knows Evidently's API: measured drift per column, and the pages to look at.
+
+Evidently's scores use the same formula as the tests of this package (a test holds them together); what counts as
+drift is decided by thresholds that were learnt from the reference, which Evidently is given as its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+_METHOD = "jensenshannon"
+
+
+@dataclass(frozen=True)
+class ReportColumns:
+    """Columns of a report by how Evidently reads them."""
+
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    text: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> list[str]:
+        """Each column once."""
+        return list(dict.fromkeys([*self.categorical, *self.numeric, *self.text, *self.nulls]))
+
+
+@dataclass(frozen=True)
+class EvidentlyReport:
+    """One comparison.
+
+    Attributes:
+        scores: Per column, the drift that Evidently measured and the method it used.
+        snapshot: Evidently's own object.
+    """
+
+    scores: dict[str, dict[str, Any]]
+    snapshot: Any
+
+    def save_html(self, path: Path) -> None:
+        """Writes the page."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.snapshot.save_html(str(path))
+
+
+def compare(
+    current: pd.DataFrame,
+    reference: pd.DataFrame,
+    columns: ReportColumns,
+    *,
+    thresholds: Mapping[str, float],
+    name: str = "",
+) -> EvidentlyReport:
+    """Compares two frames column by column.
+
+    Args:
+        current: The window.
+        reference: What it is compared with.
+        columns: What to compare.
+        thresholds: Score from which a column has drifted; columns without one get Evidently's default.
+        name: Name of the run in Evidently's pages.
+    """
+    _no_telemetry()
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import MissingValueCount, ValueDrift
+
+    usable = _comparable(current, reference, columns)
+    definition = DataDefinition(
+        categorical_columns=list(dict.fromkeys([*usable.categorical, *usable.nulls])),
+        numerical_columns=list(usable.numeric),
+        text_columns=list(usable.text),
+    )
+    metrics: list[Any] = [
+        ValueDrift(column=column, method=_METHOD, threshold=thresholds.get(column))
+        for column in (*usable.categorical, *usable.numeric)
+    ]
+    metrics += [ValueDrift(column=column) for column in usable.text]
+    metrics += [MissingValueCount(column=column) for column in usable.nulls]
+    sides = [Dataset.from_pandas(_plain(frame, usable), data_definition=definition) for frame in (current, reference)]
+    snapshot = Report(metrics, include_tests=True).run(*sides, name=name or None)
+    scores: dict[str, dict[str, Any]] = {}
+    for metric in snapshot.dict()["metrics"]:
+        config = metric["config"]
+        if config["type"].endswith("ValueDrift"):
+            method = config.get("method") or str(metric["metric_name"]).partition("method=")[2].partition(",")[0]
+            scores[config["column"]] = {"score": float(metric["value"]), "method": method}
+    return EvidentlyReport(scores, snapshot)
+
+
+class Workspace:
+    """Evidently's workspace folder, which `plumbline monitor ui` shows."""
+
+    def __init__(self, folder: Path, project: str) -> None:
+        """Opens the folder; it and the project are made where they are missing."""
+        _no_telemetry()
+        from evidently.ui.workspace import Workspace as EvidentlyWorkspace
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._workspace = EvidentlyWorkspace.create(str(folder))
+        found = self._workspace.search_project(project)
+        self._project = found[0] if found else self._workspace.create_project(project)
+
+    def add(self, report: EvidentlyReport, *, keep: int) -> str:
+        """Adds a report and removes the oldest beyond `keep`; returns its number in Evidently's pages."""
+        added = self._workspace.add_run(self._project.id, report.snapshot)
+        runs = list(self._workspace.list_runs(self._project.id))
+        for old in sorted(runs, key=str)[:-keep]:
+            self._workspace.delete_run(self._project.id, old)
+        return str(added.id if hasattr(added, "id") else added)
+
+
+def _comparable(current: pd.DataFrame, reference: pd.DataFrame, columns: ReportColumns) -> ReportColumns:
+    """Columns with a value on both sides: Evidently raises on the others, which the null tests speak of."""
+
+    def with_values(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in names
+            if name in current and name in reference and current[name].notna().any() and reference[name].notna().any()
+        )
+
+    known = tuple(name for name in columns.nulls if name in current and name in reference)
+    return ReportColumns(
+        with_values(columns.categorical), with_values(columns.numeric), with_values(columns.text), known
+    )
+
+
+def _plain(frame: pd.DataFrame, columns: ReportColumns) -> pd.DataFrame:
+    plain = frame[columns.every].reset_index(drop=True)
+    for column in plain.columns:
+        if column not in columns.numeric:
+            plain[column] = plain[column].astype(object).where(plain[column].notna(), None)
+    return plain
+
+
+def _no_telemetry() -> None:
+    # Evidently reports its use over the network unless told not to; it reads this when it is imported.
+    os.environ["DO_NOT_TRACK"] = "1"
+
+
+def serve_ui(folder: Path, *, port: int) -> None:
+    """Serves Evidently's pages over a workspace until the process is stopped."""
+    _no_telemetry()
+    from evidently.ui.service.app import run_local
+
+    folder.mkdir(parents=True, exist_ok=True)
+    run_local(host="127.0.0.1", port=port, workspace=str(folder))

@@ -1,0 +1,127 @@
+"""Evidently's page and workspace entry for one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from monitoring.calibration import equal_mix_weights
+from monitoring.detector import Detector, Finding
+from monitoring.evidently_adapter import ReportColumns, Workspace, compare
+from monitoring.window import Window
+from plumbline import paths
+from plumbline.settings import Settings
+
+if TYPE_CHECKING:
+    from monitoring.served import Served
+
+_SEED = 7
+_TEXT_ROWS = 300
+_MOST_CATEGORIES = 30
+
+
+@dataclass(frozen=True)
+class Page:
+    """A written report.
+
+    Attributes:
+        path: HTML file.
+        scores: Drift per column as Evidently measured it.
+    """
+
+    path: Path
+    scores: dict[str, Any]
+
+
+def workspace_dir(settings: Settings) -> Path:
+    """Folder of Evidently's workspace."""
+    return paths.monitoring_dir(settings) / "evidently"
+
+
+def reports_dir(settings: Settings) -> Path:
+    """Folder of the HTML pages."""
+    return paths.monitoring_dir(settings) / "reports"
+
+
+def write_report(
+    settings: Settings,
+    detector: Detector,
+    window_frame: pd.DataFrame,
+    findings: list[Finding],
+    window: Window,
+    served: Served,
+) -> Page:
+    """Compares samples of both sides by Evidently, and keeps the page and the workspace entry.
+
+    Both sides are drawn at the common mix of strata that the tests use, so that the pages show what the tests
+    judged; the stratum column itself is drawn at its true mix.
+    """
+    most = settings.monitoring.report_rows
+    current, reference = sample_sides(detector, window_frame, most)
+    breached = {finding.column for finding in findings if finding.breached}
+    columns = _columns(detector, texts=breached)
+    for column in columns.categorical:
+        current[column], reference[column] = _fold_rare(current[column], reference[column])
+    thresholds = {
+        finding.column: finding.threshold
+        for finding in findings
+        if finding.kind == "distribution" and finding.threshold is not None
+    }
+    name = f"version {served.reference.version}, {window.start.date()} to {window.end.date()}"
+    report = compare(current, reference, columns, thresholds=thresholds, name=name)
+    folder = reports_dir(settings)
+    path = folder / f"v{served.reference.version}-{window.start:%Y%m%d}-{window.end:%Y%m%d}.html"
+    report.save_html(path)
+    for old in sorted(folder.glob("*.html"), key=lambda each: each.stat().st_mtime)[
+        : -settings.monitoring.reports_kept
+    ]:
+        old.unlink()
+    Workspace(workspace_dir(settings), served.model).add(report, keep=settings.monitoring.reports_kept)
+    return Page(path, report.scores)
+
+
+def sample_sides(detector: Detector, window_frame: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Samples of the window and of the reference with derived columns, at the common mix, at most `most` rows each."""
+    random = np.random.default_rng(_SEED)
+    window = detector.derive(window_frame)
+    policy = detector.policy
+    weights = equal_mix_weights(detector.rows(window_frame), detector.reference_rows, policy.max_stratum_weight)
+    sides = []
+    for frame, weight in zip((window, detector.reference), weights, strict=True):
+        total = weight.sum()
+        share = weight / total if total > 0 else np.full(len(frame), 1 / len(frame))
+        chosen = random.choice(len(frame), size=min(most, len(frame)), replace=True, p=share)
+        side = frame.iloc[chosen].reset_index(drop=True)
+        if policy.stratify_by is not None:
+            true_mix = random.choice(len(frame), size=len(side), replace=len(side) > len(frame))
+            side[policy.stratify_by] = frame[policy.stratify_by].to_numpy()[true_mix]
+        for text in policy.columns.text:
+            side.loc[side.index >= _TEXT_ROWS, text] = None  # Evidently's text classifier takes seconds per 1,000
+        sides.append(side)
+    return sides[0], sides[1]
+
+
+def _columns(detector: Detector, *, texts: set[str]) -> ReportColumns:
+    policy = detector.policy
+    known = detector.reference.columns
+    outcomes = [name for name in ("prediction", "label") if name in known and detector.reference[name].notna().any()]
+    confidence = ["probability"] if "prediction" in outcomes else []
+    return ReportColumns(
+        categorical=(*policy.columns.categorical, *outcomes),
+        numeric=(*policy.columns.numeric, *confidence),
+        text=tuple(column for column in policy.columns.text if column in texts),
+        nulls=policy.columns.nulls,
+    )
+
+
+def _fold_rare(current: pd.Series, reference: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Keeps the most frequent values by name: hundreds of bars say nothing and swell the page."""
+    counts = current.value_counts().add(reference.value_counts(), fill_value=0).sort_values(ascending=False)
+    if len(counts) <= _MOST_CATEGORIES:
+        return current, reference
+    kept = set(counts.index[: _MOST_CATEGORIES - 1])
+    return tuple(side.where(side.isna() | side.isin(kept), "(others)") for side in (current, reference))  # type: ignore[return-value]

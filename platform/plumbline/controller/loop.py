@@ -1,0 +1,208 @@
+"""Works off the queue of retrainings, one at a time, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from plumbline import paths
+from plumbline.controller.state import ControllerState, Retraining
+from plumbline.controller.trainer import Child, Outcome, StoppedError, Trainer, end_child
+from plumbline.errors import PlumblineError, UserError
+from plumbline.registry.audit import AuditLog
+from plumbline.settings import Settings
+
+_log = logging.getLogger(__name__)
+_LOOK_SECONDS = 1.0
+_ACTOR = "plumbline-controller"
+
+
+class Loop:
+    """Takes queued retrainings and brings each to its end; what a stop cut off is taken up at the next start."""
+
+    def __init__(self, settings: Settings, state: ControllerState, trainer: Trainer) -> None:
+        self._settings = settings
+        self._state = state
+        self._trainer = trainer
+        self._audit = AuditLog(settings)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="retraining-loop", daemon=True)
+
+    def start(self) -> None:
+        """Takes up what an earlier process left, then works until `stop`."""
+        self.recover()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def stop(self, *, timeout_seconds: float = 30.0) -> None:
+        """Ends the child process that runs, and the thread."""
+        self._stopping.set()
+        self._trainer.stop()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_seconds)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread works."""
+        return self._thread.is_alive()
+
+    def recover(self) -> None:
+        """Queues again, or gives up, what ran when an earlier controller ended; ends its child process first."""
+        for retraining in self._state.retrainings(states=("running",)):
+            if retraining.child_pid is not None and retraining.child_started is not None:
+                end_child(Child(retraining.child_pid, retraining.child_started))
+            self._again_or_fail(retraining, f"The controller stopped during the step '{retraining.step}'.")
+
+    def run_once(self) -> bool:
+        """Brings the oldest retraining that may start to its end.
+
+        Returns:
+            Whether there was one.
+        """
+        retraining = self._state.next_queued(datetime.now(UTC))
+        if retraining is None:
+            return False
+        self._attempt(retraining)
+        return True
+
+    def approve(self, number: int, *, who: str) -> Retraining:
+        """Promotes the version of a retraining that waits for approval.
+
+        Raises:
+            UserError: There is no such retraining, or it does not wait for approval.
+            PlumblineError: The promotion failed; it still waits.
+        """
+        retraining = self._state.retraining(number)
+        if retraining is None or retraining.state != "awaiting_approval" or retraining.model_version is None:
+            found = "does not exist" if retraining is None else f"is {retraining.state}"
+            raise UserError(f"Retraining {number} {found}: there is nothing to approve.")
+        reason = f"Retraining {number} approved by {who}: {retraining.reason}"
+        self._trainer.promote(retraining.model_version, reason, log=self._log_of(retraining), on_child=lambda _: None)
+        self._finish(retraining, "promoted", approved_by=who)
+        return self._known(number)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                found = self.run_once()
+            except Exception:  # noqa: BLE001 - see below
+                # The loop must outlive any one failure; it is in the log, and the retraining is taken up again.
+                _log.exception("The retraining loop failed; it goes on.")
+                found = False
+            if not found:
+                self._wake.wait(_LOOK_SECONDS)
+                self._wake.clear()
+
+    def _attempt(self, retraining: Retraining) -> None:
+        number = retraining.id
+        log = self._log_of(retraining, attempt=retraining.attempts + 1)
+        self._state.update(
+            number,
+            "retraining_started",
+            state="running",
+            step="features",
+            attempts=retraining.attempts + 1,
+            started_at=datetime.now(UTC),
+            error=None,
+            log=str(log),
+        )
+        running = self._known(number)
+        self._note(running, "retrain", f"Alert: {retraining.reason}", {"attempt": running.attempts})
+        try:
+            outcome = self._train(running, log)
+        except StoppedError:
+            # Not a failure of its own: the state stays `running`, which the next start takes up.
+            self._state.update(number, "retraining_interrupted")
+            return
+        except (PlumblineError, OSError, KeyError, ValueError) as error:
+            message = str(error) if isinstance(error, PlumblineError) else f"{type(error).__name__}: {error}"
+            self._again_or_fail(running, message)
+            return
+        self._record(running, outcome)
+
+    def _train(self, retraining: Retraining, log: Path) -> Outcome:
+        def on_child(child: Child) -> None:
+            self._state.update(retraining.id, child_pid=child.pid, child_started=child.started)
+
+        parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, log=log, on_child=on_child)
+        self._state.update(retraining.id, "features_ready", step="training")
+        return self._trainer.train(
+            retraining.snapshot,
+            retraining.as_of,
+            parity=parity,
+            promote=not self._settings.controller.require_approval,
+            log=log,
+            on_child=on_child,
+        )
+
+    def _record(self, retraining: Retraining, outcome: Outcome) -> None:
+        self._state.update(
+            retraining.id,
+            "gate_decided",
+            gate_verdict=outcome.verdict,
+            model_version=outcome.model_version,
+            run_id=outcome.run_id,
+            result=outcome.result,
+            step="gate",
+        )
+        if outcome.verdict == "promote" and not outcome.promoted and self._settings.controller.require_approval:
+            self._state.update(retraining.id, "approval_needed", state="awaiting_approval", step="approval")
+            self._note(
+                self._known(retraining.id),
+                "await approval",
+                f"The gate agrees; `plumbline controller approve {retraining.id}` makes the version the champion.",
+                outcome.result.get("gate", {}),
+            )
+            return
+        final = "promoted" if outcome.promoted else "rejected"
+        self._finish(self._known(retraining.id), final, gate=outcome.result.get("gate", {}))
+
+    def _finish(self, retraining: Retraining, final: str, **numbers: Any) -> None:
+        self._state.update(
+            retraining.id,
+            f"retraining_{final}",
+            state=final,
+            step="done",
+            ended_at=datetime.now(UTC),
+            child_pid=None,
+            child_started=None,
+        )
+        kept = "is the champion" if final == "promoted" else "stays a challenger; the champion is kept"
+        self._note(retraining, final, f"Version {retraining.model_version} {kept}.", numbers)
+
+    def _again_or_fail(self, retraining: Retraining, reason: str) -> None:
+        controller = self._settings.controller
+        again = retraining.attempts < controller.max_attempts
+        changes: dict[str, Any] = {"error": reason, "child_pid": None, "child_started": None}
+        if again:
+            pause = timedelta(seconds=controller.retry_pause_seconds)
+            changes |= {"state": "queued", "step": "waiting to try again", "not_before": datetime.now(UTC) + pause}
+        else:
+            changes |= {"state": "failed", "ended_at": datetime.now(UTC)}
+        self._state.update(retraining.id, "retraining_retry" if again else "retraining_failed", **changes)
+        tries = f"try {retraining.attempts} of {controller.max_attempts}"
+        self._note(retraining, "retry" if again else "fail", f"{reason} ({tries})", {})
+
+    def _note(self, retraining: Retraining, what: str, why: str, numbers: Mapping[str, Any]) -> None:
+        subject = f"{retraining.model}/{retraining.model_version or '?'} (retraining {retraining.id})"
+        facts = {"snapshot": retraining.snapshot, "as_of": retraining.as_of.isoformat(), **numbers}
+        self._audit.append(what, subject=subject, why=why, numbers=facts, who=_ACTOR)
+
+    def _log_of(self, retraining: Retraining, attempt: int | None = None) -> Path:
+        name = f"retraining-{retraining.id}-{attempt or retraining.attempts}.log"
+        return paths.controller_dir(self._settings) / "logs" / name
+
+    def _known(self, number: int) -> Retraining:
+        found = self._state.retraining(number)
+        if found is None:
+            raise UserError(f"There is no retraining {number}.")
+        return found
