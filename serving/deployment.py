@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from fastapi import FastAPI
 from ray import serve
-from ray.serve import Application
+from ray.serve import Application, Deployment
 from ray.serve.schema import LoggingConfig
 
 from plumbline.settings import Settings
@@ -41,7 +42,8 @@ def quiet_logs() -> LoggingConfig:
 
 def application(settings: Settings) -> Application:
     """The application, for `serve.run` or a Serve configuration file."""
-    deployment = serve.deployment(PostingService).options(
+    # Ray's types take a decorated class for the decorator's arguments.
+    deployment = cast("Deployment", serve.deployment(PostingService)).options(
         name="posting-service",
         num_replicas=1,
         # Admission is the endpoint's own; Ray's limits only bound what may pile up before it.

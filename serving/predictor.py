@@ -119,6 +119,7 @@ class Predictor:
         log: bool,
     ) -> list[Answer]:
         served = self._slot.current
+        labels = served.model.labels
         values: list[Mapping[str, Any]] = [{}] * len(queries) if vectors is None else [v.values for v in vectors]
         records = [
             {"title": query.posting.title, "description": query.posting.description, **features}
@@ -137,7 +138,7 @@ class Predictor:
         lines: list[bytes] = []
         answers: list[Answer] = []
         for row, (query, label_index) in enumerate(zip(queries, best, strict=True)):
-            label = served.model.labels[label_index]
+            label = labels[label_index]
             probability = float(prediction.probabilities[row, label_index])
             timings = {
                 "queue": round(1000 * (start - query.received), 3),

@@ -91,9 +91,9 @@ def _stop() -> None:
     from ray import serve
 
     family = psutil.Process().children(recursive=True)
-    if ray.is_initialized():  # type: ignore[no-untyped-call]
+    if ray.is_initialized():
         with contextlib.suppress(Exception):
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
     ray.shutdown()
     family += psutil.Process().children(recursive=True)
     mine = [process for process in family if process.is_running() and _is_ray(process)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plumbline.model.classifier import PostingModel
+from plumbline.model.protocol import load_model
 
 from plumbline.registry.models import TAG_DIGEST, ModelRegistry
 from plumbline.settings import Settings
@@ -33,6 +33,6 @@ class RegistryModels:
             alias=self._alias,
             version=found.version,
             digest=found.tags.get(TAG_DIGEST, ""),
-            model=PostingModel.load(found.path),
+            model=load_model(found.path),
             loaded_at=now(),
         )

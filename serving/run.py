@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         try:
             _require_port(settings)
             version = _require_model(settings)
-            with _reaper(), private_ray(settings) as folder:
+            with _shipped_at_the_end(settings), _reaper(), private_ray(settings) as folder:
                 _arm()  # Ray installs a handler of its own when it starts
                 _deploy(settings)
                 url = f"http://{settings.serving.host}:{settings.serving.port}"
@@ -72,10 +73,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
                 on_ready(Ready(url, name, version, alias, seconds, os.getpid()))
                 _attend(settings, url)
         except _Stopped:
-            pass
-        finally:
-            _disarm()
-            _ship(settings)
+            _log.info("Stopped by a signal.")
 
 
 def _require_port(settings: Settings) -> None:
@@ -172,9 +170,15 @@ def _ship(settings: Settings) -> None:
         _log.warning("The prediction log could not be shipped: %s", error)
 
 
-def _free_port(host: str) -> int:
-    import socket
+@contextlib.contextmanager
+def _shipped_at_the_end(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        _ship(settings)
 
+
+def _free_port(host: str) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

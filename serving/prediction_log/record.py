@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
-import pandas as pd
 import pyarrow as pa
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -71,10 +71,19 @@ class PredictionRecord:
         return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
 
 
-def to_frame(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    """Parsed lines as a frame with the columns of `LOG_SCHEMA`, `features` as JSON text."""
-    frame = pd.DataFrame(lines, columns=LOG_SCHEMA.names)
-    for column in ("time", "event_timestamp"):
-        frame[column] = pd.to_datetime(frame[column], utc=True, format="ISO8601").dt.as_unit("us")
-    frame["features"] = [orjson.dumps(features).decode() for features in frame["features"]]
-    return frame
+def to_table(lines: list[dict[str, Any]]) -> pa.Table:
+    """Parsed lines in `LOG_SCHEMA`. A field that a line lacks is null: an older release may have written it."""
+    rows = [
+        {
+            **line,
+            "time": _instant(line.get("time")),
+            "event_timestamp": _instant(line.get("event_timestamp")),
+            "features": orjson.dumps(line.get("features") or {}).decode(),
+        }
+        for line in lines
+    ]
+    return pa.Table.from_pylist(rows, schema=LOG_SCHEMA)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

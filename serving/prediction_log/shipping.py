@@ -11,12 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
-from serving.prediction_log.record import LOG_SCHEMA, to_frame
+from serving.prediction_log.record import to_table
 from serving.prediction_log.segments import parse_segment, spool_dir
 from serving.prediction_log.spool import SEGMENT_SUFFIX
 
@@ -77,7 +76,6 @@ def object_key(segment: str) -> str:
 
 
 def _parquet(records: list[dict[str, object]]) -> bytes:
-    table = pa.Table.from_pandas(to_frame(records), schema=LOG_SCHEMA, preserve_index=False)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(to_table(records), buffer, compression="zstd")
     return buffer.getvalue()

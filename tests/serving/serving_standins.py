@@ -1,0 +1,99 @@
+"""A small model and feature source with the interfaces of the real ones, for faults that those do not have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from starlette.testclient import TestClient
+
+from plumbline.settings import Settings
+from serving.replica import Replica
+from serving.served_model import ServedModel, now
+
+POISON = "poison"
+NOT_A_NUMBER = "not a number"
+
+
+class WordCountModel:
+    """Says `long` for descriptions of more than five words, else `short`; breaks on poisoned titles."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.labels = ["long", "short"]
+        self.seconds = seconds
+        self.sizes: list[int] = []
+
+    def encode(self, records: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        if any(record["title"] == POISON for record in records):
+            raise ValueError("a title that cannot be encoded")
+        bad = [record["title"] == NOT_A_NUMBER for record in records]
+        counts = np.array([len(str(record["description"]).split()) for record in records], dtype=float)
+        return np.where(bad, np.nan, counts)
+
+    def forward(self, batch: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(batch))
+        time.sleep(self.seconds)
+        long = np.where(np.isnan(batch), np.nan, np.where(batch > 5, 0.9, 0.2))
+        return np.column_stack([long, 1 - long])
+
+
+@dataclass
+class Vector:
+    values: dict[str, Any]
+    expired: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+
+
+class Features:
+    """One feature; can be made to hang or to fail."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.fails = False
+        self.reads = 0
+
+    def read(self, postings: Sequence[Mapping[str, Any]]) -> list[Vector]:
+        self.reads += 1
+        self.go_on.wait(10)
+        if self.fails:
+            raise ConnectionError("the online store is gone")
+        return [Vector({"board_size": float(len(posting["board"]))}, missing=["company_stats"]) for posting in postings]
+
+
+class Models:
+    """A registry of numbered versions, one of which the alias names."""
+
+    def __init__(self, model: WordCountModel | None = None) -> None:
+        self.alias: str | None = "1"
+        self.model = model or WordCountModel()
+        self.broken: set[str] = set()
+        self.loads: list[str] = []
+
+    def version(self) -> str | None:
+        return self.alias
+
+    def load(self, version: str) -> ServedModel:
+        self.loads.append(version)
+        if version in self.broken:
+            raise ValueError(f"version {version} is broken")
+        return ServedModel("word-count", "champion", version, "ab" * 32, self.model, now())
+
+
+@dataclass
+class Served:
+    """A replica behind an HTTP client."""
+
+    client: TestClient
+    replica: Replica
+    models: Models
+    features: Features
+    settings: Settings
+
+
+Serve = Callable[..., Served]
