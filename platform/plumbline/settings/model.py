@@ -2,10 +2,67 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ModelSettings(BaseModel):
     """Settings of the classifier and its training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    class_path: str = Field(default="plumbline.model.classifier:PostingModel", pattern=r"^[\w.]+:\w+$")
+    """Import path of the model's class, `module:Class`: see `plumbline.model.protocol.TextClassifier`."""
+
+    seed: int = 7
+    """Seed of the split, the weights, the order of rows and the dropout."""
+
+    threads: int = Field(default=2, ge=1)
+    """Threads that training may use."""
+
+    eval_days: int = Field(default=14, ge=1)
+    """The last days of labelled postings, which no model is trained on, and the gate decides by."""
+
+    calibration_days: int = Field(default=14, ge=1)
+    """Days before these: probabilities are calibrated on them, and training is watched on them."""
+
+    duplicate_similarity: float = Field(default=0.8, gt=0, lt=1)
+    """Jaccard similarity of two descriptions' word triples from which they count as near-duplicates."""
+
+    epochs: int = Field(default=8, ge=1)
+    """Passes over the training rows."""
+
+    batch_size: int = Field(default=256, ge=1)
+    """Rows per step."""
+
+    learning_rate: float = Field(default=4e-3, gt=0)
+    """Highest learning rate; it rises over the first twentieth of the steps, then falls linearly to zero."""
+
+    weight_decay: float = Field(default=0.3, ge=0)
+    """Decoupled weight decay (AdamW)."""
+
+    ngram_dropout: float = Field(default=0.4, ge=0, lt=1)
+    """Share of a text's n-grams that a training step does not see."""
+
+    structured_dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Share of training rows whose structured features are hidden, so that missing ones do no harm in serving."""
+
+    hidden_dropout: float = Field(default=0.4, ge=0, lt=1)
+    """Share of the deep part's units that a training step does not use."""
+
+    deep_dim: int = Field(default=16, ge=0)
+    """Width of the embeddings of the deep part; 0 leaves the linear part alone."""
+
+    hidden_dim: int = Field(default=32, ge=1)
+    """Width of the deep part's hidden layer."""
+
+    term_weight: float = Field(default=0.2, ge=0)
+    """Weight of a label term (a weak label) against a posting; 0 leaves the terms out."""
+
+    min_count: int = Field(default=2, ge=1)
+    """An n-gram is kept when so many training texts have it."""
+
+    bucket_bits: int = Field(default=22, ge=10, le=24)
+    """Hashes are cut to so many bits: memory of the lookup table against collisions."""
+
+    refit: bool = True
+    """Train once more with the calibration rows, keeping the temperature that they gave; see docs/model.md."""
