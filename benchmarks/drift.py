@@ -189,6 +189,7 @@ def _real(data: Path, mapping: Path) -> pd.DataFrame:
     import tempfile
 
     from plumbline.data.ingest import ingest
+
     from plumbline.data.mapping import Mapping
     from plumbline.data.snapshot import SnapshotStore
     from plumbline.settings import load_settings

@@ -1,0 +1,129 @@
+"""Alerts arrive, or are kept and arrive later."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
+from plumbline.alerts.webhook import build_alert, build_message
+from plumbline.errors import DependencyError, UserError
+
+QUICK = DeliveryPolicy(attempts=3, timeout_seconds=2.0, first_pause_seconds=0.01)
+
+
+class Receiver:
+    """A real HTTP server that answers with the codes it is given, then 200."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.bodies: list[dict] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                code = receiver.codes.pop(0) if receiver.codes else 200
+                if code == 200:
+                    receiver.bodies.append(json.loads(body))
+                self.send_response(code)
+                self.end_headers()
+                self.wfile.write(b"answer")
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/webhook"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever)
+    thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    thread.join()
+
+
+def _message(version: str = "1"):
+    alert = build_alert(
+        "PostingDrift",
+        severity="warning",
+        labels={"model": "m", "model_version": version},
+        annotations={"summary": "Słowa się zmieniły"},
+        starts_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )
+    return build_message([alert], receiver="loop")
+
+
+def test_an_alert_arrives_and_is_kept_as_sent(tmp_path: Path, receiver: Receiver) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox.write(_message(), url=receiver.url)
+    (sent,) = outbox.flush()
+    assert receiver.bodies == [json.loads(_message().to_json())]
+    assert sent.parent.name == "sent"
+    assert outbox.waiting() == []
+
+
+def test_a_receiver_that_stumbles_is_tried_again(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.codes = [503, 429]
+    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox.write(_message(), url=receiver.url)
+    assert len(outbox.flush()) == 1
+    assert len(receiver.bodies) == 1
+
+
+def test_without_a_receiver_the_alert_waits_and_goes_out_first_next_time(tmp_path: Path, receiver: Receiver) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    receiver.codes = [500] * QUICK.attempts
+    outbox.write(_message("1"), url=receiver.url)
+    with pytest.raises(DependencyError, match="It is kept in"):
+        outbox.flush()
+    assert len(outbox.waiting()) == 1
+    outbox.write(_message("2"), url=receiver.url)
+    assert len(outbox.flush()) == 2
+    assert [body["groupLabels"]["model_version"] for body in receiver.bodies] == ["1", "2"]
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox.write(_message(), url="http://127.0.0.1:9/webhook")
+    with pytest.raises(DependencyError, match="did not take the alert") as caught:
+        outbox.flush()
+    assert caught.value.exit_code == 4
+    assert len(outbox.waiting()) == 1
+
+
+def test_a_refused_alert_is_kept_and_not_tried_again(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.codes = [422]
+    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox.write(_message(), url=receiver.url)
+    with pytest.raises(UserError, match="refused the alert"):
+        outbox.flush()
+    assert receiver.codes == []
+    assert len(outbox.waiting()) == 1
+
+
+@pytest.mark.parametrize("url", ["controller:8090", "ftp://controller/webhook"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox.write(_message(), url=url)
+    with pytest.raises(UserError, match="not an address"):
+        outbox.flush()
+
+
+def test_without_an_address_the_alert_is_a_record(tmp_path: Path) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    path = outbox.write(_message(), url=None)
+    assert path.parent.name == "sent"
+    assert json.loads(path.read_text())["message"]["alerts"][0]["annotations"]["summary"] == "Słowa się zmieniły"
+    assert outbox.flush() == []
