@@ -42,7 +42,8 @@ class Evaluation:
     @property
     def answers(self) -> NDArray[np.int64]:
         """Codes of the most probable class, shape [rows]."""
-        return self.probabilities.argmax(1).astype(np.int64)
+        answers: NDArray[np.int64] = self.probabilities.argmax(1).astype(np.int64)
+        return answers
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -104,7 +105,7 @@ def evaluate(model: TextClassifier, frame: pd.DataFrame, *, seed: int) -> Evalua
     truths = labelled["label"].astype(str)
     labels = model.labels + sorted(set(truths) - set(model.labels))
     index = {label: code for code, label in enumerate(labels)}
-    truth = truths.map(index).to_numpy(dtype=np.int64)
+    truth = np.array([index[label] for label in truths], dtype=np.int64)
     probabilities = predict(model, labelled)
     answers = probabilities.argmax(1).astype(np.int64)
     slices = [
@@ -123,7 +124,7 @@ def evaluate(model: TextClassifier, frame: pd.DataFrame, *, seed: int) -> Evalua
 def predict(model: TextClassifier, frame: pd.DataFrame) -> NDArray[np.float32]:
     """Calibrated probabilities of a frame's rows, shape [rows, classes], a batch at a time."""
     wanted = ["title", "description", *(spec.name for spec in model.feature_specs)]
-    records = frame[[name for name in wanted if name in frame.columns]].to_dict("records")
+    records: list[dict[Any, Any]] = frame[[name for name in wanted if name in frame.columns]].to_dict("records")
     if not records:
         return np.zeros((0, len(model.labels)), dtype=np.float32)
     return np.concatenate(
@@ -141,8 +142,8 @@ def _slices(frame: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.bool_]]]
         keys["has_company"] = frame["company"].notna().map({True: "yes", False: "no"})
     if SEEN_BEFORE in frame.columns:
         keys["near_duplicate"] = frame[SEEN_BEFORE].astype(bool).map({True: "seen before", False: "novel"})
-    words = frame["description"].fillna("").astype(str).str.split().str.len()
-    keys["description_words"] = words.map(_length_name)
+    texts = frame["description"].fillna("").astype(str)
+    keys["description_words"] = texts.map(lambda text: _length_name(len(text.split())))
     for by, values in keys.items():
         for value in sorted(values.unique()):
             yield by, str(value), (values == value).to_numpy()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature, infer_signature, set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from plumbline.model.evaluate import predict
 from plumbline.model.protocol import TextClassifier, load_model
@@ -30,10 +30,10 @@ class PostingPyfunc(PythonModel):
         """Loads the model's folder."""
         self.model: TextClassifier = load_model(Path(context.artifacts[ARTEFACT]))
 
-    def predict(  # type: ignore[override]  # the frame is untyped for MLflow, which else checks it against its hints
+    def predict(  # type: ignore[no-untyped-def]  # MLflow would check a typed frame against its own hints
         self,
         context: PythonModelContext,  # noqa: ARG002 - the signature is MLflow's
-        model_input,  # noqa: ANN001 - see above
+        model_input,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         """Answers for each row; features that are not columns take their defaults."""

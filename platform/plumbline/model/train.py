@@ -171,7 +171,7 @@ def _stack(first: HashedBlock, second: HashedBlock) -> HashedBlock:
 def _records(frame: pd.DataFrame, specs: Sequence[FeatureSpec]) -> list[dict[str, Any]]:
     columns = [spec.name for spec in specs if spec.name in frame.columns]
     # A frame without columns would lose its rows here.
-    records: list[dict[str, Any]] = frame[columns].to_dict("records") if columns else [{} for _ in range(len(frame))]
+    records: list[dict[Any, Any]] = frame[columns].to_dict("records") if columns else [{} for _ in range(len(frame))]
     return records
 
 
