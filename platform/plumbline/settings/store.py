@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class StoreSettings(BaseModel):
@@ -27,3 +27,12 @@ class StoreSettings(BaseModel):
 
     secret_access_key: SecretStr | None = None
     """Goes with `access_key_id`."""
+
+    connect_timeout_seconds: float = Field(default=5.0, gt=0)
+    """How long S3 may take to accept a connection."""
+
+    read_timeout_seconds: float = Field(default=60.0, gt=0)
+    """How long S3 may stay silent during a request."""
+
+    attempts: int = Field(default=3, ge=1)
+    """How often a request to S3 is tried."""

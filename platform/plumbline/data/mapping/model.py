@@ -1,0 +1,218 @@
+"""The mapping file as strict models; `plumbline data schema --of mapping` prints their JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ValueRule(_Strict):
+    """One line of a value map; the first rule that fits decides."""
+
+    match: str = Field(description="Regular expression, searched anywhere in the text, upper and lower case alike.")
+    value: str | None = Field(description="The contract's value; null says that the text means nothing here.")
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from error
+        return pattern
+
+
+class Columns(_Strict):
+    """Where a field's text comes from."""
+
+    column: str | None = Field(default=None, description="The column that feeds the field.")
+    columns: tuple[str, ...] | None = Field(default=None, description="Several columns, see `combine`.")
+    combine: Literal["first", "join"] = Field(
+        default="first", description="`first`: the first column that is not empty; `join`: all, with `separator`."
+    )
+    separator: str = Field(default="\n", description="Between joined columns.")
+    missing: tuple[str, ...] = Field(default=(), description="Texts that mean 'nothing', such as N/A.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.column,) if self.column is not None else self.columns or ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Columns:
+        given = [self.column is not None, self.columns is not None, *self._other_sources()]
+        if sum(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(self._source_names())}")
+        return self
+
+    def _other_sources(self) -> list[bool]:
+        return []
+
+    def _source_names(self) -> list[str]:
+        return ["column", "columns"]
+
+
+class TextField(Columns):
+    """Text, as it stands or through a value map."""
+
+    constant: str | None = Field(default=None, description="The same for every row.")
+    values: tuple[ValueRule, ...] | None = Field(default=None, description="Value map.")
+    otherwise: Literal["null", "quarantine"] = Field(
+        default="quarantine",
+        description="A text that no rule of `values` fits: empty field (counted and reported), or a bad row.",
+    )
+
+    def _other_sources(self) -> list[bool]:
+        return [self.constant is not None]
+
+    def _source_names(self) -> list[str]:
+        return [*super()._source_names(), "constant"]
+
+
+class Sequence(_Strict):
+    """Made-up instants for files without any: the row's number times a step after a start."""
+
+    start: AwareDatetime = Field(description="Instant of the first row, with its time zone.")
+    step_minutes: float = Field(gt=0, description="Minutes from row to row.")
+
+
+class TimeField(Columns):
+    """An instant."""
+
+    format: str = Field(default="iso", description="`iso`, or a format of strptime such as %d.%m.%Y.")
+    timezone: str = Field(default="UTC", description="IANA name; for texts that name no zone themselves.")
+    constant: AwareDatetime | None = Field(default=None, description="The same instant for every row.")
+    sequence: Sequence | None = Field(
+        default=None, description="Made-up instants. What depends on time means nothing then, and says so."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{name} is not a time zone; give an IANA name such as Europe/Warsaw") from error
+        return name
+
+    def _other_sources(self) -> list[bool]:
+        return [self.constant is not None, self.sequence is not None]
+
+    def _source_names(self) -> list[str]:
+        return [*super()._source_names(), "constant", "sequence"]
+
+
+class NumberField(Columns):
+    """A number."""
+
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark; spaces are ignored.")
+
+
+class SalaryField(Columns):
+    """A salary in free text, read into salary_min, salary_max, currency and period."""
+
+
+class LabelField(Columns):
+    """The class code."""
+
+    parser: Literal["text", "integer"] = Field(default="text", description="How the code is written.")
+    divide_by: int = Field(default=1, ge=1, description="Whole-number division, such as 100000 for a first digit.")
+    allowed: tuple[str, ...] | None = Field(default=None, description="Codes; a row with another goes to quarantine.")
+    delay_days: float | None = Field(
+        default=None, ge=0, description="Days from posting to label; unset: the setting data.default_label_delay_days."
+    )
+    timestamp: TimeField | None = Field(default=None, description="When the label became known.")
+
+    @model_validator(mode="after")
+    def _one_time(self) -> LabelField:
+        if self.delay_days is not None and self.timestamp is not None:
+            raise ValueError("give delay_days or timestamp, not both")
+        if self.divide_by != 1 and self.parser != "integer":
+            raise ValueError("divide_by needs parser: integer")
+        return self
+
+
+class LabelTerms(_Strict):
+    """A file of texts that are known to belong to a label; it is used where it lies beside the data."""
+
+    file: str = Field(description="File name, beside the data file.")
+    text: str = Field(description="Column of the texts.")
+    label: str = Field(description="Column of the codes; read as the label is.")
+    separator: str | None = Field(default=None, description="Splits one cell into several texts.")
+
+
+def _column_in_short(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+_Text = Annotated[TextField, BeforeValidator(_column_in_short)]
+_Time = Annotated[TimeField, BeforeValidator(_column_in_short)]
+_Number = Annotated[NumberField, BeforeValidator(_column_in_short)]
+_Salary = Annotated[SalaryField, BeforeValidator(_column_in_short)]
+_Label = Annotated[LabelField, BeforeValidator(_column_in_short)]
+
+
+class Fields(_Strict):
+    """Sources of the contract's fields. A plain text names a column."""
+
+    posting_id: _Text
+    event_timestamp: _Time
+    company: _Text | None = None
+    board: _Text
+    title: _Text
+    description: _Text
+    location: _Text | None = None
+    employment_type: _Text | None = None
+    seniority: _Text | None = None
+    category: _Text | None = None
+    salary: _Salary | None = Field(default=None, description="Free text; instead of the four fields below.")
+    salary_min: _Number | None = None
+    salary_max: _Number | None = None
+    currency: _Text | None = None
+    period: _Text | None = None
+    language: _Text | None = None
+    label: _Label | None = None
+
+    @model_validator(mode="after")
+    def _salary_once(self) -> Fields:
+        parts = (self.salary_min, self.salary_max, self.currency, self.period)
+        if self.salary is not None and any(part is not None for part in parts):
+            raise ValueError("give salary (free text) or salary_min, salary_max, currency and period, not both")
+        return self
+
+
+class Mapping(_Strict):
+    """A mapping file."""
+
+    version: Literal[1] = 1
+    name: str = Field(default="mapping", description="Stands in the snapshot's manifest.")
+    encoding: str = Field(default="utf-8", description="Of text files.")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of CSV files.")
+    fields: Fields
+    mask: tuple[Literal["title", "description", "company", "location", "category"], ...] = Field(
+        default=("title", "description"), description="Fields in which personal details are masked."
+    )
+    label_terms: LabelTerms | None = None
+    ignored: tuple[str, ...] = Field(
+        default=(), description="Columns that are known and not used; others are reported as new."
+    )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Every column that is read, with the field that it feeds."""
+        found: dict[str, str] = {}
+        for name in Fields.model_fields:
+            field = getattr(self.fields, name)
+            if field is None:
+                continue
+            found |= dict.fromkeys(field.names, name)
+            if isinstance(field, LabelField) and field.timestamp is not None:
+                found |= dict.fromkeys(field.timestamp.names, f"{name}.timestamp")
+        return found
