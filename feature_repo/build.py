@@ -89,9 +89,7 @@ def _integers(times: pd.Series) -> pa.Array:
 
 
 def _after_everything(postings: pd.DataFrame, grid: timedelta) -> datetime:
-    last = max(
-        postings["event_timestamp"].max(), *(time for time in [postings["label_timestamp"].max()] if time is not pd.NaT)
-    )
+    last = postings[["event_timestamp", "label_timestamp"]].max().max()
     return next_grid_instant(last.to_pydatetime(), grid)
 
 

@@ -1,61 +1,17 @@
-"""A small stream of postings: companies that come, go and fall silent, labels that arrive late."""
+"""A feature store that is applied and built, on the stream of `posting_stream`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from posting_stream import make_postings
 
-from plumbline.data.contract import POSTING_COLUMNS
+from feature_repo.build import build_views
+from feature_repo.definitions import apply
 from plumbline.settings import Settings, load_settings
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-def make_postings(rows: int = 3_000, *, weeks: int = 20, companies: int = 150, seed: int = 0) -> pd.DataFrame:
-    """Synthetic postings in time order, seeded."""
-    random = np.random.default_rng(seed)
-    seconds = np.sort(random.integers(0, weeks * 7 * 86_400, rows))
-    # Some times fall on the grid exactly, where "before" and "at" part ways.
-    seconds[::17] -= seconds[::17] % 86_400
-    times = pd.to_datetime([START] * rows).as_unit("us") + pd.to_timedelta(seconds, unit="s").as_unit("us")
-    first = random.integers(0, weeks * 7, companies)
-    last = first + random.integers(5, 70, companies)
-    day = seconds // 86_400
-    company: list[str | None] = []
-    for at in day:
-        alive = np.flatnonzero((first <= at) & (at <= last))
-        company.append(f"company {random.choice(alive)}" if alive.size and random.random() > 0.07 else None)
-    label = [f"{code}" for code in random.choice([21, 24, 52, 83], rows, p=[0.4, 0.3, 0.2, 0.1])]
-    delay = pd.to_timedelta(random.integers(0, 15 * 86_400, rows), unit="s").as_unit("us")
-    labelled = random.random(rows) < 0.8
-    salary = np.where(random.random(rows) < 0.4, random.integers(3_000, 20_000, rows).astype(float), np.nan)
-    frame = pd.DataFrame(
-        {
-            "posting_id": [f"p{n}" for n in range(rows)],
-            "event_timestamp": times,
-            "company": company,
-            "board": [f"board{n}" for n in random.integers(0, 6, rows) + (day > weeks * 4)],
-            "title": [f"Title {n}" if n % 2 else f"TITLE {n}" for n in random.integers(0, 40, rows)],
-            "description": [f"Description {n} with 12 digits" for n in range(rows)],
-            "location": "Gdańsk",
-            "employment_type": random.choice(["full_time", None], rows),
-            "seniority": random.choice(["junior", "senior", None], rows),
-            "category": None,
-            "salary_min": salary,
-            "salary_max": salary * 1.5,
-            "currency": np.where(np.isnan(salary), None, "PLN"),
-            "period": np.where(np.isnan(salary), None, "month"),
-            "language": "pl",
-            "label": np.where(labelled, label, None),
-            "label_timestamp": (times + delay).where(labelled),
-        }
-    )
-    frame["category"] = frame["category"].astype(object)
-    return frame[list(POSTING_COLUMNS)].sort_values("event_timestamp", kind="stable", ignore_index=True)
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +23,6 @@ def postings() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def built_home(tmp_path_factory: pytest.TempPathFactory, postings: pd.DataFrame) -> Settings:
     """Definitions applied and views built; read-only."""
-    from feature_repo.build import build_views
-    from feature_repo.definitions import apply
-
     settings = load_settings(home=tmp_path_factory.mktemp("features") / "home")
     apply(settings)
     build_views(settings, postings, snapshot_id="synthetic")
@@ -79,12 +32,8 @@ def built_home(tmp_path_factory: pytest.TempPathFactory, postings: pd.DataFrame)
 @pytest.fixture
 def home(tmp_path: Path, built_home: Settings) -> Settings:
     """A copy of the built home that a test may change."""
-    import shutil
-
     shutil.copytree(built_home.home, tmp_path / "home")
-    return load_settings(home=tmp_path / "home")
-
-
-def days(count: float) -> timedelta:
-    """So many days."""
-    return timedelta(days=count)
+    copy = load_settings(home=tmp_path / "home")
+    # The registry holds the views' paths; they are to be the copy's.
+    apply(copy)
+    return copy

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from feast import FeatureStore
 
 from plumbline.features.plan import ServicePlan, resolve
-from plumbline.features.store import open_feature_store
+from plumbline.features.store import is_embedded, open_feature_store
 from plumbline.features.views import built_views
 from plumbline.settings import Settings
 
@@ -45,8 +45,11 @@ def materialize(settings: Settings, as_of: datetime, *, full: bool = False) -> M
     built_views(settings)
     store = open_feature_store(settings)
     plan = resolve(settings, store)
-    done = None if full else materialized_until(store, plan)
-    start = done if done is not None and done <= as_of else _BEGINNING
+    done = materialized_until(store, plan)
+    back = done is not None and done > as_of
+    if back and not is_embedded(store):
+        _forget(store, plan)
+    start = _BEGINNING if full or back or done is None else done
     return materialize_between(store, plan, start, as_of)
 
 
@@ -73,6 +76,18 @@ def view_materialized_until(store: FeatureStore, view: str) -> datetime | None:
     """The instant that the view was brought up to by its last materialisation; None if it never was."""
     intervals = store.registry.get_feature_view(view, store.project).materialization_intervals
     return intervals[-1][1] if intervals else None
+
+
+def _forget(store: FeatureStore, plan: ServicePlan) -> None:
+    """Takes the service's rows off a server before going back in time: Redis keeps an entity's later row otherwise.
+
+    SQLite needs none of it: there the row that is written last wins.
+    """
+    views = [view.view for view in plan.batch]
+    entities = [store.get_entity(view.key) for view in plan.batch]
+    online = store.provider.online_store
+    online.teardown(store.config, views, entities)
+    online.update(store.config, [], views, [], entities, partial=True)
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ import functools
 import gc
 import sqlite3
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from feast import FeatureStore, RepoConfig
-from feast.errors import FeastObjectNotFoundException
+from feast.errors import FeastError, FeastObjectNotFoundException
 
 from plumbline import paths
 from plumbline.errors import DependencyError, MissingInputError, SettingsError
@@ -89,6 +90,7 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder
     from sqlalchemy.exc import OperationalError
 
     _leave_quietly()
+    _keep_utc_in_sqlite()
     # Said on every use, and nothing that a user of these commands could act on.
     for message in ("On demand feature view is an experimental", "fetch_arrow_table", "Arrow output on a DB-API"):
         warnings.filterwarnings("ignore", message=message)
@@ -103,7 +105,7 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder
             repo_path=folder,
         )
         return FeatureStore(config=config)
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, FeastError) as error:
         raise SettingsError(
             f"Feast does not accept features.online_store or features.registry_url: {error}. "
             "See Feast's reference of online stores for the keys of each type."
@@ -112,6 +114,25 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder
         raise DependencyError(
             f"The feature registry's database does not answer: {error.orig}. Check features.registry_url."
         ) from error
+
+
+@functools.cache
+def _keep_utc_in_sqlite() -> None:
+    """Makes SQLite keep row times as seconds of UTC; replaces the converters that Feast registers on import.
+
+    Feast's take a time's UTC fields for local time on the way in and out. That is wrong between processes in
+    different zones, and in one zone for a row that falls into the hour that its clock skips in spring.
+    """
+    import feast.infra.online_stores.sqlite  # noqa: F401 - registers its own, to be replaced
+
+    def to_seconds(time: datetime) -> int:
+        return int((time.replace(tzinfo=UTC) if time.tzinfo is None else time).timestamp())
+
+    def to_time(seconds: bytes) -> datetime:
+        return datetime.fromtimestamp(int(seconds), tz=UTC)
+
+    sqlite3.register_adapter(datetime, to_seconds)
+    sqlite3.register_converter("timestamp", to_time)
 
 
 @functools.cache
