@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature, infer_signature, set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types.schema import ColSpec, Schema
 
 from plumbline.model.evaluate import predict
 from plumbline.model.protocol import TextClassifier, load_model
@@ -66,10 +67,11 @@ def signature_and_example(model: TextClassifier, frame: pd.DataFrame) -> tuple[M
         filled = given.astype(object).where(given.notna(), spec.default)
         columns[spec.name] = filled.astype("float64" if spec.kind == "numeric" else str)
     inputs = pd.DataFrame(columns)
-    signature = infer_signature(inputs, answers(model, inputs))
-    for column in signature.inputs.inputs:
-        # Whoever calls the logged model may leave features out: they take their defaults.
-        column.required = column.name in ("title", "description")
+    inferred = infer_signature(inputs, answers(model, inputs))
+    # Whoever calls the logged model may leave features out: they take their defaults.
+    required = ("title", "description")
+    columns_in = [ColSpec(column.type, column.name, column.name in required) for column in inferred.inputs.inputs]
+    signature = ModelSignature(inputs=Schema(columns_in), outputs=inferred.outputs)
     return signature, inputs
 
 
