@@ -24,7 +24,7 @@ def training_pipeline(settings: Settings) -> BaseComponent:
     gate = component(components.gate, image)
     register = component(components.register, image)
 
-    @dsl.pipeline(
+    @dsl.pipeline(  # type: ignore[untyped-decorator]
         name=NAME, description="Trains a posting classifier as of an instant, and promotes it if it is better."
     )
     def training(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from plumbline.errors import PlumblineError
-from plumbline.features.schema import FeatureSpec
 from plumbline.registry.models import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.runs import Run
 
 _MODEL_CODE = "plumbline.model.mlflow_model"
+_EXAMPLES = 20
 _PACKAGES = ("plumbline", "numpy", "pandas", "torch", "safetensors", "tokenizers")
 
 
@@ -26,7 +27,7 @@ class LoggedArtifact:
     artifact_uri: str
 
 
-def log_model(run: Run, *, model: Path, reference: Path, card: Path, specs: Sequence[FeatureSpec]) -> LoggedArtifact:
+def log_model(run: Run, *, model: Path, reference: Path, card: Path) -> LoggedArtifact:
     """Logs a model as a pyfunc from code: no pickle, and the same classes that serving uses.
 
     Args:
@@ -34,7 +35,6 @@ def log_model(run: Run, *, model: Path, reference: Path, card: Path, specs: Sequ
         model: Folder named `posting_model`.
         reference: Parquet file named `reference.parquet`.
         card: Markdown file named `model_card.md`.
-        specs: Features that the model reads.
     """
     import mlflow
     from mlflow import pyfunc
@@ -45,22 +45,18 @@ def log_model(run: Run, *, model: Path, reference: Path, card: Path, specs: Sequ
             name="model",
             python_model=_code(),
             artifacts={MODEL_FOLDER: str(model), "reference": str(reference), "model_card": str(card)},
-            signature=signature(specs),
+            signature=_signature(model, reference),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _PACKAGES],
         )
     return LoggedArtifact(model_id=str(info.model_id), artifact_uri=str(info.artifact_path))
 
 
-def signature(specs: Sequence[FeatureSpec]) -> Any:
-    """Signature of the logged model: text and features in, label and probability out."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+def _signature(model: Path, reference: Path) -> Any:
+    from plumbline.model.mlflow_model import signature_and_example
+    from plumbline.model.protocol import load_model
 
-    features = [ColSpec("double" if spec.kind == "numeric" else "string", spec.name, required=False) for spec in specs]
-    return ModelSignature(
-        inputs=Schema([ColSpec("string", "title"), ColSpec("string", "description"), *features]),
-        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
-    )
+    signature, _ = signature_and_example(load_model(model), pd.read_parquet(reference).head(_EXAMPLES))
+    return signature
 
 
 def _code() -> str:

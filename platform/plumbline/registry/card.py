@@ -31,13 +31,9 @@ class CardFacts:
 
     code_version: str
     feature_service: str
-    rows: Mapping[str, int]
-    """Rows by part."""
+    split: Mapping[str, Any]
+    """The report of the split."""
 
-    periods: Mapping[str, tuple[str, str]]
-    """First and last event by part."""
-
-    split_report: Mapping[str, Any]
     summary: Mapping[str, Any]
     """The evaluation."""
 
@@ -65,9 +61,12 @@ def write_card(facts: CardFacts) -> str:
         ),
         _table(
             ("part", "rows", "first posting", "last posting"),
-            [(part, f"{rows:,}", *facts.periods.get(part, ("", ""))) for part, rows in facts.rows.items()],
+            [
+                (part, f"{rows:,}", facts.split["from"][part] or "", facts.split["until"][part] or "")
+                for part, rows in facts.split["rows"].items()
+            ],
         ),
-        "### Split\n" + _table(("", ""), list(_flat(facts.split_report))),
+        "### Near-duplicates\n" + _table(("", ""), _flat(facts.split["near_duplicates"])),
         "## Figures on later postings\n"
         + _table(
             ("figure", "value", "95% interval"),
@@ -79,8 +78,8 @@ def write_card(facts: CardFacts) -> str:
             ],
         ),
         "### Per class\n" + _records(summary.get("per_class", {}), "class"),
-        "### Slices\n" + _slices(summary.get("slices", {})),
-        "### Calibration\n" + _table(("", ""), list(_flat(_scalars(summary.get("calibration", {}))))),
+        "### Slices\n" + _records(summary.get("slices", []), "slice"),
+        "### Calibration\n" + _table(("", ""), _flat(_scalars(summary["calibration"]))),
         f"## Gate: {facts.verdict.verdict}\n" + "\n".join(f"- {reason}" for reason in facts.verdict.reasons),
         "## Limits\n" + _LIMITS,
     ]
@@ -100,12 +99,6 @@ def _records(records: Mapping[str, Any] | Sequence[Mapping[str, Any]], key: str)
     if not rows:
         return "None."
     return _table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
-
-
-def _slices(slices: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    if not isinstance(slices, Mapping):
-        return _records(slices, "slice")
-    return "\n\n".join(f"By {kind}:\n\n{_records(values, kind)}" for kind, values in slices.items()) or "None."
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

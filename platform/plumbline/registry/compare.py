@@ -10,7 +10,7 @@ import pandas as pd
 from plumbline.errors import MissingInputError
 from plumbline.registry.gate import Candidate, Rows, decide
 from plumbline.registry.models import TAG_AS_OF, LoadedModel, ModelRegistry
-from plumbline.registry.reference import PART, answer
+from plumbline.registry.reference import EVALUATION, PART, answer
 from plumbline.settings.pipelines import GateSettings
 
 
@@ -86,7 +86,7 @@ def untouched_rows(models: list[LoadedModel]) -> pd.DataFrame:
         if model.reference is None:
             continue
         frame = pd.read_parquet(model.reference)
-        frame = frame[frame[PART] == "evaluation"]
+        frame = frame[frame[PART] == EVALUATION]
         for other in models:
             if other is not model:
                 frame = frame[frame["event_timestamp"] >= trained_until(other)]

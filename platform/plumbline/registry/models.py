@@ -87,8 +87,8 @@ class ModelRegistry:
 
     def __init__(self, settings: Settings, tracking: Tracking | None = None) -> None:
         self._settings = settings
-        self._tracking = tracking or configure(settings)
-        self._client = self._tracking.client
+        self.tracking = tracking or configure(settings)
+        self._client = self.tracking.client
         self._name = settings.tracking.model_name
         self._audit = AuditLog(settings)
 
@@ -101,8 +101,8 @@ class ModelRegistry:
         self,
         run_id: str,
         *,
-        model_id: str,
         artifact_uri: str,
+        model_id: str | None = None,
         tags: Mapping[str, str],
         description: str = "",
         reason: str = "A training run finished.",
@@ -111,8 +111,8 @@ class ModelRegistry:
 
         Args:
             run_id: MLflow run that trained it.
-            model_id: MLflow's id of the logged model.
-            artifact_uri: Address of the logged model's content.
+            artifact_uri: Address of the logged model's content: a folder with `artifacts/posting_model` in it.
+            model_id: MLflow's id of the logged model, where it was logged by MLflow.
             tags: Facts about the version; its digest, snapshot and `as_of` among them.
             description: Markdown text shown in MLflow's views.
             reason: Why, for the audit log.

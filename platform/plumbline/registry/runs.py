@@ -66,6 +66,10 @@ class Run:
         """Logs a file as an artefact."""
         self.tracking.client.log_artifact(self.run_id, str(path), folder)
 
+    def folder(self, path: Path, name: str) -> None:
+        """Logs a folder's files as artefacts."""
+        self.tracking.client.log_artifacts(self.run_id, str(path), name)
+
     def end(self, status: str = "FINISHED") -> None:
         """Closes the run."""
         self.tracking.client.set_terminated(self.run_id, status)

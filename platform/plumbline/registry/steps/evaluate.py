@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from plumbline.registry.models import MODEL_FOLDER, REFERENCE_FILE
-from plumbline.registry.plots import write_plots
-from plumbline.registry.reference import PART, records_of, reference_frame
+from plumbline.registry.reference import reference_frame
 from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.train import HISTORY
 from plumbline.registry.steps.training_set import read_training_set
@@ -44,6 +45,7 @@ def evaluate(
     """
     with open_step("evaluate", run_id=run_id, overrides=overrides) as step:
         from plumbline.model.evaluate import evaluate as score
+        from plumbline.model.plots import all_plots
         from plumbline.model.protocol import load_model
 
         target = Path(folder)
@@ -51,14 +53,17 @@ def evaluate(
         classifier = load_model(Path(model) / MODEL_FOLDER)
         evaluation = read_training_set(Path(evaluation_set)).postings
         calibration = read_training_set(Path(calibration_set)).postings
-        summary = score(classifier, evaluation, seed=step.settings.pipelines.gate.seed).summary()
-        summary["latency_ms"] = median_latency_ms(classifier, records_of(evaluation.head(_TIMED)))
-        reference = reference_frame(classifier, [("evaluation", evaluation), ("calibration", calibration)])
+        scored = score(classifier, evaluation, seed=step.settings.pipelines.gate.seed)
+        summary = scored.summary()
+        summary["latency_ms"] = median_latency_ms(classifier, _records(evaluation.head(_TIMED)))
+        reference = reference_frame(classifier, evaluation=evaluation, calibration=calibration)
         reference.to_parquet(target / REFERENCE_FILE, index=False)
         (target / SUMMARY).write_text(json.dumps(summary, indent=2, default=float), encoding="utf-8")
         history = json.loads((Path(model) / HISTORY).read_text(encoding="utf-8"))
-        for plot in write_plots(reference[reference[PART] == "evaluation"], history, target / PLOTS):
-            step.run.file(plot, PLOTS)
+        (target / PLOTS).mkdir(exist_ok=True)
+        for name, png in all_plots(scored, history).items():
+            (target / PLOTS / name).write_bytes(png)
+        step.run.folder(target / PLOTS, PLOTS)
         step.run.json(summary, SUMMARY)
         headline = {
             "n": float(summary["n"]),
@@ -69,6 +74,10 @@ def evaluate(
         }
         step.run.metrics(headline)
         return headline
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
 
 
 def calibration_error(summary: Mapping[str, Any]) -> float:

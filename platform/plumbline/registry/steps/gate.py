@@ -12,7 +12,7 @@ import pandas as pd
 from plumbline.registry.compare import trained_until
 from plumbline.registry.gate import Candidate, GateVerdict, Rows, decide
 from plumbline.registry.models import CHAMPION, REFERENCE_FILE, LoadedModel, ModelRegistry
-from plumbline.registry.reference import PART, PREDICTION, answer
+from plumbline.registry.reference import EVALUATION, PART, PREDICTION, answer
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY, calibration_error
 
@@ -33,7 +33,7 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder:
         source, target = Path(evaluation), Path(folder)
         summary = json.loads((source / SUMMARY).read_text(encoding="utf-8"))
         reference = pd.read_parquet(source / REFERENCE_FILE)
-        rows = reference[reference[PART] == "evaluation"].reset_index(drop=True)
+        rows = reference[reference[PART] == EVALUATION].reset_index(drop=True)
         registry = ModelRegistry(step.settings, step.run.tracking)
         version = registry.version_of(CHAMPION)
         champion = None if version is None else registry.fetch(version)

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from plumbline import __version__
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.registry.artifact import log_model
@@ -24,13 +22,11 @@ from plumbline.registry.models import (
     TAG_VERDICT,
     ModelRegistry,
 )
-from plumbline.registry.reference import PART
 from plumbline.registry.runs import parent_run
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY
 from plumbline.registry.steps.gate import VERDICT, read_verdict
 from plumbline.registry.steps.split import REPORT
-from plumbline.registry.steps.training_set import TrainingSet, read_training_set
 from plumbline.storage import open_store
 
 _LONGEST_TAG = 4000
@@ -69,10 +65,8 @@ def register(
     with open_step("register", run_id=run_id, overrides=overrides) as step:
         judged = read_verdict(Path(verdict))
         summary = json.loads((Path(evaluation) / SUMMARY).read_text(encoding="utf-8"))
-        training = read_training_set(Path(train_set))
-        reference = pd.read_parquet(Path(evaluation) / REFERENCE_FILE)
-        rows = {"train": len(training.postings), **_counts(reference)}
-        card = _card(step, run_id, snapshot_id, as_of, train_set, training, reference, rows, summary, judged)
+        report = json.loads((Path(train_set) / REPORT).read_text(encoding="utf-8"))
+        card = _card(step, run_id, snapshot_id, as_of, report, summary, judged)
         parent = parent_run(step.run.tracking, run_id)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / CARD_FILE
@@ -83,7 +77,6 @@ def register(
                 model=Path(model) / MODEL_FOLDER,
                 reference=Path(evaluation) / REFERENCE_FILE,
                 card=path,
-                specs=training.specs,
             )
         registry = ModelRegistry(step.settings, step.run.tracking)
         version = registry.register(
@@ -104,7 +97,7 @@ def register(
             "model_version": version,
             "snapshot_id": snapshot_id,
             "as_of": as_of,
-            "rows": rows,
+            "rows": report["rows"],
             "metrics": summary,
             "champion_metrics": judged.numbers.get("champion"),
             "gate": judged.__dict__,
@@ -145,14 +138,10 @@ def _card(
     run_id: str,
     snapshot_id: str,
     as_of: str,
-    train_set: str,
-    training: TrainingSet,
-    reference: pd.DataFrame,
-    rows: Mapping[str, int],
+    report: Mapping[str, Any],
     summary: Mapping[str, Any],
     verdict: GateVerdict,
 ) -> str:
-    frames = {"train": training.postings, **{str(part): frame for part, frame in reference.groupby(PART)}}
     return write_card(
         CardFacts(
             model_name=step.settings.tracking.model_name,
@@ -161,19 +150,9 @@ def _card(
             source=SnapshotStore(open_store(step.settings)).get(snapshot_id).source,
             code_version=__version__,
             feature_service=step.settings.features.service,
-            rows=rows,
-            periods={part: _period(frame["event_timestamp"]) for part, frame in frames.items()},
-            split_report=json.loads((Path(train_set) / REPORT).read_text(encoding="utf-8")),
+            split=report,
             summary=summary,
             verdict=verdict,
             run_id=run_id,
         )
     )
-
-
-def _counts(reference: pd.DataFrame) -> dict[str, int]:
-    return {str(part): len(frame) for part, frame in reference.groupby(PART)}
-
-
-def _period(times: pd.Series) -> tuple[str, str]:
-    return f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}"

@@ -49,7 +49,14 @@ def split(
 
         whole = read_training_set(Path(training_set))
         model = step.settings.model
-        parts = split_postings(whole.postings, as_of=instant(as_of), eval_days=model.eval_days, seed=model.seed)
+        parts = split_postings(
+            whole.postings,
+            as_of=instant(as_of),
+            eval_days=model.eval_days,
+            seed=model.seed,
+            calibration_days=model.calibration_days,
+            similarity=model.duplicate_similarity,
+        )
         frames: dict[str, pd.DataFrame] = {
             train: parts.train,
             calibration: parts.calibration,

@@ -118,4 +118,4 @@ def _ensure_views(settings: Settings, log: pd.DataFrame, snapshot_id: str, at: d
     except MissingInputError:
         built = None
     if built is None or built.snapshot_id != snapshot_id or built.until < at:
-        importlib.import_module(f"{module}.build").build_views(settings, log, snapshot_id=snapshot_id, until=at)
+        importlib.import_module(f"{module}.build").build_views(settings, log, snapshot_id=snapshot_id)
