@@ -1,0 +1,58 @@
+"""Commands of `serve` and `load`: results as JSON, faults as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from plumbline.errors import DependencyError, UserError
+from serving.cli import load_app, serve_app
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_HOME", str(tmp_path))
+
+
+def _unused_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_an_empty_log_is_counted() -> None:
+    result = runner.invoke(serve_app, ["log", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"count": 0, "first": None, "last": None, "degraded": 0, "by_version": {}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--rate", "0"], UserError),
+        (["--duration", "-1"], UserError),
+        (["--url", "localhost:8000"], UserError),
+        (["--url", _unused_address()], DependencyError),
+    ],
+)
+def test_load_that_cannot_run_says_why(arguments: list[str], error: type[Exception]) -> None:
+    result = runner.invoke(load_app, ["run", "--json", *arguments])
+    assert isinstance(result.exception, error)
+    assert result.stdout == ""
+
+
+def test_models_of_an_endpoint_that_is_not_there() -> None:
+    result = runner.invoke(serve_app, ["models", "--url", _unused_address()])
+    assert isinstance(result.exception, DependencyError)
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    result = runner.invoke(serve_app, ["run", "--port", port])
+    assert isinstance(result.exception, UserError)
