@@ -11,6 +11,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from posting_stream import START
@@ -18,8 +19,10 @@ from posting_stream import START
 from plumbline.errors import ContractError, GateRefusedError, MissingInputError
 from plumbline.features.materialize import materialize
 from plumbline.features.online import OnlineFeatureReader
+from plumbline.features.pairs import Sampler
 from plumbline.features.parity import as_records, check_logged, check_parity
 from plumbline.features.parity_report import ParityReport
+from plumbline.features.plan import resolve
 from plumbline.features.store import open_feature_store
 from plumbline.settings import Settings, load_settings
 
@@ -71,8 +74,12 @@ def test_the_gate_leaves_the_serving_store_alone(served: Settings, postings: pd.
 
 
 def test_the_same_seed_draws_the_same_pairs(built_home: Settings, postings: pd.DataFrame) -> None:
-    first, second = (check_parity(built_home, postings, pairs=20, seed=5) for _ in range(2))
-    assert first == second
+    sampler = Sampler(built_home, resolve(built_home, open_feature_store(built_home)), postings)
+    first, second, other = (sampler.draw(AS_OF, 200, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    pd.testing.assert_frame_equal(first, second)
+    assert not first.equals(other)
+    assert len(first) == 200
+    assert (first["event_timestamp"] >= AS_OF).all()
 
 
 def test_one_wrong_value_in_the_serving_store_is_found(served: Settings, postings: pd.DataFrame) -> None:

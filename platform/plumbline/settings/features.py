@@ -14,7 +14,7 @@ class FeatureSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     repo_module: str = "feature_repo"
-    """Python package with the Feast definitions and the computations behind them."""
+    """Python package with the Feast definitions (`definitions.apply`) and their computation (`build.build_views`)."""
 
     service: str = "posting_classifier_v1"
     """Feast feature service that training and serving use."""
