@@ -182,11 +182,11 @@ def snapshots(as_json: JsonOption = False) -> None:
             "id": each.id if as_json else each.id[:12],
             "postings": each.rows,
             "labelled": each.labelled,
-            "first_event": each.first_event.isoformat(),
-            "last_event": each.last_event.isoformat(),
+            "first_event": each.first_event.isoformat() if as_json else each.first_event.date().isoformat(),
+            "last_event": each.last_event.isoformat() if as_json else each.last_event.date().isoformat(),
             "source": each.source.get("file") or each.source.get("kind"),
             "scenario": each.source.get("scenario"),
-            "written_at": each.written_at.isoformat(timespec="seconds"),
+            "written_at": each.written_at.isoformat(timespec="seconds")[: None if as_json else 16],
         }
         for each in found
     ]
@@ -212,9 +212,17 @@ def show(
         "label_mix": {str(label): int(count) for label, count in frame["label"].value_counts().items()},
         "boards": {str(board): int(count) for board, count in frame["board"].value_counts().items()},
         "missing_share": {str(name): round(float(part), 4) for name, part in frame.isna().mean().items() if part},
-        "sample": json.loads(frame.head(sample).to_json(orient="records", date_format="iso")),
     }
-    print_result(answer, as_json=as_json, title=f"Snapshot {manifest['id'][:12]}")
+    postings = json.loads(frame.head(sample).to_json(orient="records", date_format="iso"))
+    if as_json:
+        print_json({**answer, "sample": postings})
+        return
+    print_result(answer, as_json=False, title=f"Snapshot {manifest['id'][:12]}")
+    print_rows(
+        [{name: row[name] for name in ("posting_id", "board", "title", "label")} for row in postings],
+        as_json=False,
+        title="First postings",
+    )
 
 
 @app.command()

@@ -37,6 +37,10 @@ class FolderStore:
                     f"No room on the disk of {self._root} for {key} ({len(content)} bytes). "
                     "Free some space, or point PLUMBLINE_HOME to a larger disk."
                 ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+                raise UserError(
+                    f"{self._root} cannot be written to ({error.strerror}). Point PLUMBLINE_HOME to a folder of yours."
+                ) from error
             raise
         return target.as_uri()
 
@@ -53,9 +57,11 @@ class FolderStore:
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list`."""
+        # Only the deepest folder that the prefix names is walked: logs beside snapshots may hold many files.
+        folder = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._root
         keys = (
             path.relative_to(self._root).as_posix()
-            for path in self._root.rglob("*")
+            for path in folder.rglob("*")
             if path.is_file() and not path.name.startswith(".incoming-")
         )
         yield from sorted(key for key in keys if key.startswith(prefix))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from plumbline.data.frames import from_records
@@ -46,16 +47,18 @@ def generate(config: GeneratorConfig) -> Iterator[pd.DataFrame]:
         dice = Dice(config.seed, "week", week)
         start = config.start.astimezone(UTC) + week * WEEK
         hiring = companies.hiring(week / config.weeks)
-        times = sorted(_moment(start, dice) for _ in range(count))
+        # All that is held of a whole week: eight bytes for each posting.
+        seconds = np.sort(np.fromiter((_second(dice) for _ in range(count)), dtype=np.int64, count=count))
         for begin in range(0, count, config.chunk_rows):
             records = []
-            for moment in times[begin : begin + config.chunk_rows]:
+            for second in seconds[begin : begin + config.chunk_rows].tolist():
                 if recent and dice.chance(config.repost_share):
                     ad = repost(dice.pick(recent), dice)
                 else:
                     ad = draw_ad(dice.weighted(hiring), config, dice)
                     recent.append(ad)
                 board = dice.weighted(boards[ad.label or dice.pick(list(boards))])
+                moment = start + timedelta(seconds=second)
                 records.append(_record(f"g{config.seed}-{number:08d}", moment, ad, board, config, dice))
                 number += 1
             yield from_records(records)
@@ -78,8 +81,9 @@ def _rows_per_week(config: GeneratorConfig) -> list[int]:
     return parts
 
 
-def _moment(start: datetime, dice: Dice) -> datetime:
-    return start + timedelta(days=dice.weighted(_WEEKDAYS), hours=dice.weighted(_HOURS), seconds=dice.integer(0, 3599))
+def _second(dice: Dice) -> int:
+    """Second of the week at which a posting appears."""
+    return dice.weighted(_WEEKDAYS) * 86_400 + dice.weighted(_HOURS) * 3_600 + dice.integer(0, 3_599)
 
 
 def _boards_by_class() -> dict[str, Wheel[Board]]:

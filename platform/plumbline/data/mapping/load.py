@@ -74,7 +74,9 @@ def nearest(name: str, choices: Sequence[str]) -> str | None:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is also a missing one; its spelling is what the reader wants to know.
+    errors = error.errors()
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     path = [str(part) for part in first["loc"]]
     where = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
