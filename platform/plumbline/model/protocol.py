@@ -95,7 +95,8 @@ def model_class(class_path: str) -> type[TextClassifier]:
         raise SettingsError(
             f"The model class {class_path} cannot be imported ({error}). Set model.class_path."
         ) from error
-    needed = ("load", "save", "labels", "feature_specs", "metadata", "encode", "forward", "predict_proba")
+    # `labels`, `feature_specs` and `metadata` may be set when an instance is made.
+    needed = ("load", "save", "encode", "forward", "predict_proba")
     missing = [member for member in needed if not hasattr(found, member)]
     if missing:
         raise SettingsError(f"The model class {class_path} has no {', '.join(missing)}; see docs/model.md.")
