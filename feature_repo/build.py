@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from feature_repo.aggregates import VIEWS, compute_view
 from plumbline.errors import DiskFullError, MissingInputError
 from plumbline.features.clock import micros, next_grid_instant
+from plumbline.features.leftovers import sweep
 from plumbline.features.views import BuiltViews, record_file, view_file, views_dir
 from plumbline.settings import Settings
 
@@ -51,6 +52,7 @@ def build_views(
         )
     folder = views_dir(settings)
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder, ".*-*")
     rows: dict[str, int] = {}
     with duckdb.connect(":memory:", config={"temp_directory": str(folder / ".spill")}) as connection:
         connection.register("postings", _relation(postings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,6 +59,16 @@ def test_a_build_that_fails_leaves_the_last_one_whole(
     with pytest.raises(DiskFullError, match="Free some space"):
         build_views(home, postings.head(500), snapshot_id="other")
     assert {path.name: path.read_bytes() for path in views_dir(home).iterdir()} == before
+
+
+def test_what_a_killed_build_left_is_taken_away_once_it_is_old(home: Settings, postings: pd.DataFrame) -> None:
+    old, young = (views_dir(home) / name for name in (".board_labels.parquet-old", ".board_labels.parquet-young"))
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    build_views(home, postings.head(500), snapshot_id="other")
+    assert not old.exists()
+    assert young.exists()
 
 
 @pytest.mark.parametrize("rows", [0, 10])

@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 from feast import FeatureStore
 
+from plumbline import paths
 from plumbline.errors import ContractError, MissingInputError
+from plumbline.features.leftovers import sweep
 from plumbline.features.materialize import materialize_between, materialized_until
 from plumbline.features.offline import join_features
 from plumbline.features.online import FeatureVector, OnlineFeatureReader
@@ -32,6 +34,7 @@ from plumbline.settings import Settings
 
 __all__ = ["InstantParity", "ParityReport", "as_records", "check_logged", "check_parity"]
 
+_SCRATCH = ".parity-"
 _BATCH = 16
 """Postings per online read; serving reads in batches too."""
 
@@ -62,9 +65,11 @@ def check_parity(
     total = pairs or settings.features.parity_pairs
     count = settings.features.parity_instants - (served_until is not None)
     shares = np.diff(np.linspace(0, total, settings.features.parity_instants + 1).round().astype(int)).tolist()
+    home = paths.features_dir(settings)
+    sweep(home, f"{_SCRATCH}*")
     instants = _instants(postings["event_timestamp"].min().to_pydatetime(), built.until, count, random)
 
-    with tempfile.TemporaryDirectory(prefix="plumbline-parity-") as folder:
+    with tempfile.TemporaryDirectory(dir=home, prefix=_SCRATCH) as folder:
         scratch = open_scratch_store(settings, Path(folder), f"parity_{uuid.uuid4().hex[:8]}")
         try:
             _copy_definitions(store, scratch)
