@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -21,10 +20,10 @@ from kfp.dsl.base_component import BaseComponent
 
 from pipelines.run_log import RunLog
 from plumbline import paths
-from plumbline.errors import PlumblineError, UserError
+from plumbline.errors import PlumblineError
+from plumbline.registry.steps.runner import only_run
 from plumbline.settings import Settings
 
-LOCK_FILE = "run.lock"
 LOG_FILE = "run.log"
 
 
@@ -70,7 +69,7 @@ def run_locally(
         UserError: Another pipeline runs under this `home`.
     """
     root = paths.pipelines_dir(settings)
-    with _only_run(root):
+    with only_run(settings):
         folder = _fresh_folder(root, str(pipeline.name), settings.pipelines.keep_runs)
         with (folder / LOG_FILE).open("w", encoding="utf-8") as file, _temporary_files(folder), _stoppable():
             log = RunLog(file, on_start=on_start, on_end=on_end)
@@ -83,20 +82,6 @@ def run_locally(
             except RuntimeError as error:
                 raise log.failure(folder / LOG_FILE) from error
         return LocalRun(dict(task.outputs), log.seconds, folder)
-
-
-@contextmanager
-def _only_run(root: Path) -> Iterator[None]:
-    """Steps share the feature views and clean up after killed runs: one pipeline at a time under one home."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"Another pipeline runs under {root.parent}. Wait for its end, or set PLUMBLINE_HOME to another folder."
-            ) from error
-        yield
 
 
 def _fresh_folder(root: Path, pipeline: str, keep: int) -> Path:

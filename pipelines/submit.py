@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,8 @@ def submit(name: str, arguments: Mapping[str, Any], settings: Settings, *, host:
     from kfp.client import Client
 
     namespace = settings.pipelines.namespace
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    # The client prints links on standard output, which is for the result.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         package = compile_pipeline(name, settings, Path(folder))
         try:

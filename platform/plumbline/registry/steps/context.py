@@ -1,25 +1,18 @@
-"""What every step needs before it starts: settings, its MLflow run, and an end when its pipeline has gone."""
+"""What every step needs before it starts: its settings and its MLflow run."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psutil
-
 from plumbline.errors import SettingsError, UserError
 from plumbline.registry.runs import Run, child_run
+from plumbline.registry.steps.runner import end_with_runner
 from plumbline.settings import Settings, load_settings
-
-_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,8 @@ def open_step(name: str, *, run_id: str, overrides: str) -> Iterator[Step]:
         run_id: MLflow run of the pipeline run.
         overrides: JSON object of settings that differ for this pipeline run.
     """
-    end_with_parent()
     settings = step_settings(overrides)
+    end_with_runner(settings)
     with child_run(settings, run_id, name) as run:
         yield Step(settings, run)
 
@@ -73,30 +66,3 @@ def instant(text: str) -> datetime:
     if value.tzinfo is None:
         raise UserError(f"{text} has no time zone. Write {text}+00:00 for UTC.")
     return value
-
-
-def end_with_parent() -> None:
-    """Ends this process when the runner that started it is gone, even when that was killed.
-
-    The local runner starts steps through a shell that outlives it. An orphan would go on training, and could
-    register a model that nobody asked for any more.
-    """
-    shell = psutil.Process(os.getppid())
-    try:
-        runner = shell.ppid()
-    except psutil.NoSuchProcess:
-        runner = 0
-    if runner <= 1:
-        return  # a container: its runtime ends all of its processes together
-
-    def watch() -> None:
-        while True:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-            try:
-                gone = shell.ppid() != runner
-            except psutil.NoSuchProcess:
-                gone = True
-            if gone:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -9,8 +9,9 @@ from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import GateRefusedError, MissingInputError
 from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT
-from plumbline.registry.runs import child_run, open_parent
-from plumbline.registry.steps.context import end_with_parent, instant, step_settings
+from plumbline.registry.runs import child_run, close_left_open, open_parent
+from plumbline.registry.steps.context import instant, step_settings
+from plumbline.registry.steps.runner import end_with_runner
 from plumbline.settings import Settings
 from plumbline.storage import open_store
 
@@ -42,11 +43,13 @@ def validate(*, snapshot: str, as_of: str, parity: float, reason: str, overrides
         MissingInputError: There is no such snapshot, or too few labelled postings are known.
         GateRefusedError: Feature parity is below 100%.
     """
-    end_with_parent()
     settings = step_settings(overrides)
+    end_with_runner(settings)
     at = instant(as_of)
     store = SnapshotStore(open_store(settings))
     snapshot_id = store.resolve(snapshot)
+    if settings.profile == "local":
+        close_left_open(settings)  # the local runner's lock is held: whatever is open was killed
     parent = open_parent(settings, PIPELINE, {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()})
     parent.params(
         {

@@ -1,0 +1,67 @@
+"""Fixtures of the pipelines' tests: a small snapshot, and the command line as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from plumbline.data.generator import GeneratorConfig, generate
+from plumbline.data.snapshot import SnapshotStore
+from plumbline.settings import Settings, load_settings
+from plumbline.storage import open_store
+
+Command = Callable[..., subprocess.Popen[str]]
+
+FAST = ("--set", "model.epochs=3", "--set", "model.refit=false", "--set", "model.bucket_bits=14")
+"""Trains a model that is good enough for the gate, in a few seconds."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A home with a snapshot in it."""
+
+    settings: Settings
+    snapshot_id: str
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts `plumbline pipeline ...` under this home."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "plumbline", "pipeline", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PLUMBLINE_HOME": str(self.settings.home)},
+        )
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """Runs `plumbline pipeline ...` to its end; exit code, standard output, standard error."""
+        process = self.start(*arguments)
+        out, err = process.communicate()
+        return process.returncode, out, err
+
+    def train(self, as_of: str, *more: str) -> dict[str, Any]:
+        """Runs the training pipeline with a small model; its answer."""
+        code, out, err = self.call(
+            "run", "training", "--snapshot", self.snapshot_id, "--as-of", as_of, *FAST, *more, "--json"
+        )
+        assert code == 0, err
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """A home with a snapshot of 2,600 generated postings over 13 weeks."""
+    settings = load_settings(home=Path(tmp_path_factory.mktemp("line")) / "home")
+    frame = pd.concat(generate(GeneratorConfig(rows=2600, weeks=13, seed=3)), ignore_index=True)
+    snapshot = SnapshotStore(open_store(settings)).write(frame, source={"kind": "generator"})
+    return Line(settings, snapshot.id)

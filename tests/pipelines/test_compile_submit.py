@@ -1,0 +1,182 @@
+"""Compiled files that are current, and submission to a KFP API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.catalogue import PIPELINES
+from pipelines.compiling import COMPILED_DIR, compile_all, foreign_constructs
+from pipelines.parameters import overrides_of, parity_share
+from plumbline.errors import UserError
+from plumbline.settings import Settings, load_settings
+from plumbline.settings.pipelines import PipelineSettings
+
+
+class _Api(BaseHTTPRequestHandler):
+    """The endpoints of KFP's v2beta1 API that a submission uses; keeps what it was sent."""
+
+    sent: list[tuple[str, Any]]
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/apis/v2beta1/healthz"):
+            self._answer({"multi_user": False})
+        elif self.path.startswith("/apis/v2beta1/experiments"):
+            self._answer({})
+        else:
+            self._answer({"error": self.path}, 404)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.sent.append((self.path.partition("?")[0], body))
+        if self.path.startswith("/apis/v2beta1/experiments"):
+            self._answer({"experiment_id": "e-1", "display_name": body["display_name"]})
+        elif body["display_name"].startswith("training"):
+            self._answer({"run_id": "r-1", "experiment_id": "e-1", "display_name": body["display_name"]})
+        else:
+            self._answer({"error": "unknown pipeline"}, 400)
+
+    def _answer(self, content: dict[str, Any], code: int = 200) -> None:
+        text = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def api() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    sent: list[tuple[str, Any]] = []
+    handler = type("Handler", (_Api,), {"sent": sent})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", sent
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _plumbline(settings: Settings, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "plumbline", "pipeline", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PLUMBLINE_HOME": str(settings.home), **variables},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_committed_files_are_current(tmp_path: Path) -> None:
+    for path in compile_all(load_settings(), tmp_path):
+        committed = COMPILED_DIR / path.name
+        assert committed.read_text() == path.read_text(), f"plumbline pipeline compile --out {COMPILED_DIR}"
+    assert {path.stem for path in COMPILED_DIR.glob("*.yaml")} == set(PIPELINES)
+
+
+@pytest.mark.parametrize("name", sorted(PIPELINES))
+def test_our_pipelines_use_what_both_runners_do(name: str) -> None:
+    assert foreign_constructs(COMPILED_DIR / f"{name}.yaml") == []
+
+
+def test_the_image_is_a_setting(tmp_path: Path) -> None:
+    settings = load_settings(pipelines=PipelineSettings(image="registry.example/line:7"))
+    (path,) = compile_all(settings, tmp_path)
+    specification = next(yaml.safe_load_all(path.read_text()))
+    images = {executor["container"]["image"] for executor in specification["deploymentSpec"]["executors"].values()}
+    assert images == {"registry.example/line:7"}
+
+
+def test_compile_writes_where_it_is_told(settings: Settings, tmp_path: Path) -> None:
+    code, out, err = _plumbline(settings, "compile", "--out", str(tmp_path / "ir"), "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"rows": [{"pipeline": "training", "file": str(tmp_path / "ir" / "training.yaml")}]}
+    assert (tmp_path / "ir" / "training.yaml").is_file()
+
+
+def test_submit_sends_the_compiled_pipeline_with_its_parameters(
+    settings: Settings, api: tuple[str, list[tuple[str, Any]]]
+) -> None:
+    host, sent = api
+    code, out, err = _plumbline(
+        settings, "submit", "training", "--host", host, "--snapshot", "latest", "--as-of", "2026-03-01T00:00:00+00:00",
+        "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.", "--json",
+        PLUMBLINE_PIPELINES__IMAGE="registry.example/line:7",
+    )  # fmt: skip
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["run_id"] == "r-1"
+    assert answer["url"] == f"{host}/#/runs/details/r-1"
+    assert [path for path, _ in sent] == ["/apis/v2beta1/experiments", "/apis/v2beta1/runs"]
+    run = sent[1][1]
+    assert run["experiment_id"] == "e-1"
+    assert run["runtime_config"]["parameters"] == {
+        "snapshot": "latest",
+        "as_of": "2026-03-01T00:00:00+00:00",
+        "parity": 1.0,
+        "reason": "Drift.",
+        "overrides": '{"model": {"seed": 9}}',
+    }
+    specification = run["pipeline_spec"]["pipeline_spec"]
+    committed = next(yaml.safe_load_all((COMPILED_DIR / "training.yaml").read_text()))
+    assert specification["root"] == committed["root"]
+    assert specification["components"] == committed["components"]
+    image = specification["deploymentSpec"]["executors"]["exec-train"]["container"]["image"]
+    assert image == "registry.example/line:7"
+    assert "kubernetes" in run["pipeline_spec"]["platform_spec"]["platforms"]
+
+
+def test_a_server_that_is_not_there_is_told_quickly(settings: Settings) -> None:
+    start = time.monotonic()
+    code, out, err = _plumbline(settings, "submit", "training", "--host", "http://127.0.0.1:9", "--parity", "1")
+    assert code == 4
+    assert out == ""
+    assert "No KFP API server answers at http://127.0.0.1:9" in err.splitlines()[-1]
+    assert time.monotonic() - start < 15
+
+
+def test_submitting_nowhere_asks_for_the_host(settings: Settings) -> None:
+    code, _, err = _plumbline(settings, "submit", "training", "--parity", "1")
+    assert code == 2
+    assert "--host" in err
+
+
+def test_settings_of_one_run_are_read_as_yaml() -> None:
+    assert overrides_of(["model.seed=9", "pipelines.gate.metric=macro_f1", "model.refit=false"]) == {
+        "model": {"seed": 9, "refit": False},
+        "pipelines": {"gate": {"metric": "macro_f1"}},
+    }
+    with pytest.raises(UserError, match="another --set"):
+        overrides_of(["model=3", "model.seed=9"])
+
+
+def test_parity_comes_from_a_number_or_a_report(tmp_path: Path) -> None:
+    report = tmp_path / "parity.json"
+    report.write_text('{"checked": 200, "matched": 199}')
+    assert parity_share(None, None) is None
+    assert parity_share(1.0, None) == 1.0
+    assert parity_share(None, report) == 0.995
+    with pytest.raises(UserError, match="not both"):
+        parity_share(1.0, report)
+    report.write_text('{"checked": 0, "matched": 0}')
+    with pytest.raises(UserError, match="no pair"):
+        parity_share(None, report)
+    report.write_text("[]")
+    with pytest.raises(UserError, match="not what"):
+        parity_share(None, report)

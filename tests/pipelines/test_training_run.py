@@ -1,0 +1,183 @@
+"""The whole training pipeline on the local runner, killed once in the middle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+from conftest import FAST, Line
+
+from plumbline.registry.models import ModelRegistry
+from plumbline.registry.runs import TAG_STEP
+from plumbline.registry.tracking import configure
+
+FIRST = "2026-03-09T00:00:00+00:00"
+LATER = "2026-03-30T00:00:00+00:00"
+
+STEPS = ["validate", "build-training-set", "split", "train", "evaluate", "gate", "register"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def first(line: Line) -> dict[str, Any]:
+    return line.train(FIRST, "--parity", "1", "--reason", "Test.")
+
+
+def test_the_answer_tells_the_whole_run(first: dict[str, Any], line: Line) -> None:
+    assert list(first["seconds"]) == STEPS
+    assert first["snapshot_id"] == line.snapshot_id
+    assert first["as_of"] == FIRST
+    assert first["gate"]["verdict"] == "promote", first["gate"]["reasons"]
+    assert first["promoted"] is True
+    assert first["champion_metrics"] is None
+    assert first["metrics"]["n"] == first["rows"]["evaluation"]
+    assert first["metrics"]["accuracy_interval"][0] < first["metrics"]["accuracy"]
+
+
+def test_the_version_is_registered_with_all_that_belongs_to_it(first: dict[str, Any], line: Line) -> None:
+    registry = ModelRegistry(line.settings)
+    loaded = registry.fetch("champion")
+    assert loaded.version == first["model_version"]
+    assert registry.version_of("challenger") is None
+    assert loaded.card is not None
+    assert line.snapshot_id in loaded.card.read_text()
+    assert loaded.reference is not None
+    reference = pd.read_parquet(loaded.reference)
+    assert set(reference["part"]) == {"evaluation", "calibration"}
+    assert reference[["prediction", "probability", "label"]].notna().all().all()
+    right = (reference["prediction"] == reference["label"])[reference["part"] == "evaluation"]
+    assert right.mean() == pytest.approx(first["metrics"]["accuracy"])
+    assert (reference["event_timestamp"] < pd.Timestamp(FIRST)).all()
+    assert [entry.what for entry in registry.history()] == ["register", "promote"]
+
+
+def test_mlflow_holds_the_run_its_steps_and_its_model(first: dict[str, Any], line: Line) -> None:
+    tracking = configure(line.settings)
+    runs = {
+        run.data.tags[TAG_STEP]: run
+        for run in tracking.client.search_runs(
+            [tracking.experiment_id], f"tags.`mlflow.parentRunId` = '{first['run_id']}'"
+        )
+    }
+    assert set(runs) == {step.replace("-", "_") for step in STEPS}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    parent = tracking.client.get_run(first["run_id"])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["reason"] == "Test."
+    train = runs["train"]
+    assert len(tracking.client.get_metric_history(train.info.run_id, "loss")) == 3
+    names = {(given.dataset.name, given.tags[0].value) for given in train.inputs.dataset_inputs}
+    assert {name for name, _ in names} == {f"snapshot-{line.snapshot_id[:12]}"}
+    assert len(names) == 2
+    plots = tracking.client.list_artifacts(runs["evaluate"].info.run_id, "plots")
+    assert all(plot.path.endswith(".png") for plot in plots)
+    assert plots
+
+
+def test_the_logged_model_answers_as_a_pyfunc(first: dict[str, Any], line: Line) -> None:
+    import mlflow
+
+    configure(line.settings)
+    model = mlflow.pyfunc.load_model("models:/posting-classifier@champion")
+    rows = pd.DataFrame({"title": ["Nurse", "Java Developer"], "description": ["Night shifts.", "Spring, SQL."]})
+    answer = model.predict(rows)
+    assert len(answer) == 2
+    assert model.metadata.signature is not None
+    assert set(answer["label"]) <= set(first["metrics"]["per_class"])
+
+
+def test_a_killed_run_leaves_no_process_and_no_alias_and_the_next_one_starts(first: dict[str, Any], line: Line) -> None:
+    earlier = _logs(line)
+    process = line.start("run", "training", "--as-of", LATER, "--parity", "1", *FAST)
+    log = _wait_for_step(line, "train", earlier)
+    steps = psutil.Process(process.pid).children(recursive=True)
+    assert steps
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(steps, timeout=20)
+    assert not alive, "a step went on after its pipeline was killed"
+    registry = ModelRegistry(line.settings)
+    assert registry.version_of("champion") == first["model_version"]
+    assert [found.version for found in registry.list()] == [first["model_version"]]
+
+    second = line.train(LATER, "--no-promote")
+    assert log.parent.is_dir()
+    assert second["promoted"] is False
+    assert second["gate"]["numbers"]["champion_version"] == first["model_version"]
+    assert second["champion_metrics"]["accuracy"] > 0.3
+    assert second["gate"]["verdict"] == "reject"
+    assert any("parity was not measured" in reason for reason in second["gate"]["reasons"])
+    assert registry.version_of("champion") == first["model_version"]
+    assert registry.version_of("challenger") is None
+    tracking = configure(line.settings)
+    statuses = [run.info.status for run in tracking.client.search_runs([tracking.experiment_id])]
+    assert "RUNNING" not in statuses
+    assert "KILLED" in statuses
+
+    code, out, _ = line.call("list", "--json")
+    assert code == 0
+    listed = json.loads(out)
+    assert listed["pipelines"] == ["training"]
+    assert [run["status"] for run in listed["runs"]] == ["FINISHED", "KILLED", "FINISHED"]
+
+
+def test_a_run_that_is_asked_to_stop_stops(line: Line) -> None:
+    earlier = _logs(line)
+    process = line.start("run", "training", "--as-of", FIRST, "--parity", "1", *FAST)
+    _wait_for_step(line, "build-training-set", earlier)
+    steps = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "stopped by SIGTERM" in err
+    _, alive = psutil.wait_procs(steps, timeout=5)
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--as-of", "2026-01-12T00:00:00+00:00"], 2, "Step validate: At 2026-01-12"),
+        (["--as-of", FIRST, "--parity", "0.99"], 3, "99.00%"),
+        (["--as-of", FIRST, "--snapshot", "0123456789"], 2, "no snapshot"),
+        (["--as-of", "yesterday"], 2, "not an ISO 8601 instant"),
+        (["--as-of", "2026-03-09T00:00:00"], 2, "no time zone"),
+        (["--set", "model.epoch=3"], 2, "model.epoch"),
+        (["--set", "epochs"], 2, "--set epochs"),
+        (["--parity-report", "nowhere.json"], 2, "nowhere.json"),
+    ],
+)
+def test_what_cannot_be_run_is_one_sentence(line: Line, arguments: list[str], code: int, said: str) -> None:
+    found, out, err = line.call("run", "training", *arguments, "--json")
+    assert found == code, err
+    assert out == ""
+    assert said in err.splitlines()[-1]
+
+
+def test_an_unknown_pipeline_is_named_with_its_neighbour(line: Line) -> None:
+    code, _, err = line.call("run", "trainin")
+    assert code == 2
+    assert "Did you mean training?" in err
+
+
+def _logs(line: Line) -> set[Path]:
+    return set((line.settings.home / "pipelines").glob("*/run.log"))
+
+
+def _wait_for_step(line: Line, step: str, earlier: set[Path]) -> Path:
+    """Waits until the run that is not among the earlier ones is in the middle of a step; its log."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for log in _logs(line) - earlier:
+            if f"Executing task '{step}'" in log.read_text():
+                time.sleep(1.0)
+                return log
+        time.sleep(0.1)
+    raise AssertionError(f"{step} did not start")
