@@ -44,7 +44,7 @@ def test_other_content_is_another_snapshot(store: SnapshotStore, other: str) -> 
         postings(9, title="Welder") if other == "row" else postings(9),
         source={},
         label_terms=pd.DataFrame({"text": ["Welder"], "label": ["7"]}) if other == "terms" else None,
-        quarantine_digest="ab" if other == "quarantine" else None,
+        quarantine=b"{}\n" if other == "quarantine" else None,
     )
     assert first.id != second.id
     assert [each.id for each in store.list()] == [first.id, second.id]

@@ -110,7 +110,6 @@ def ingest(
         "scenario": scenario,
         "change_point": None if drift is None else drift.change_point.isoformat(),
         "uri": snapshot.uri,
-        "quarantine_uri": result.quarantine_uri,
     }
     print_result(answer, as_json=as_json, title="Ingested")
 

@@ -14,7 +14,7 @@ from plumbline.data.checks import check
 from plumbline.data.frames import empty_frame, from_records
 from plumbline.data.mapping.rows import Problem, RowMapper, SchemaDiff
 from plumbline.data.masking import mask_record
-from plumbline.data.quarantine import REFUSED, Quarantine
+from plumbline.data.quarantine import Quarantine
 from plumbline.data.reading import RawRow, RowSource
 from plumbline.data.scenarios import apply_scenario
 from plumbline.data.snapshot import Snapshot, SnapshotStore
@@ -76,14 +76,12 @@ class IngestResult:
         snapshot: The snapshot that was written.
         admission: What happened at the door.
         drift: The scenario that was let set in, or None.
-        quarantine_uri: Address of the rows that were kept out, or None where there are none.
         label_terms: Texts with known labels that came beside the postings.
     """
 
     snapshot: Snapshot
     admission: Admission
     drift: Drift | None
-    quarantine_uri: str | None
     label_terms: int
 
     @property
@@ -194,8 +192,7 @@ def require_tolerable(admission: Admission, settings: DataSettings, store: Objec
     reasons = "; ".join(f"{reason} ({count})" for reason, count in quarantine.reasons.most_common(5))
     where = ""
     if store is not None:
-        name = f"{REFUSED}{(quarantine.digest() or '')[:16]}"
-        quarantine.write(store, name)
+        name = quarantine.write_refused(store)
         where = f" Look at them with `plumbline data quarantine {name}`."
     raise ContractError(
         f"The batch was refused: {len(quarantine)} of {admission.rows_read} rows break the contract "
@@ -248,11 +245,10 @@ def ingest(
         postings,
         source={**provenance, **result},
         label_terms=label_terms,
-        quarantine_digest=admission.quarantine.digest(),
+        quarantine=admission.quarantine.content(),
     )
-    uri = admission.quarantine.write(store, snapshot.id) if len(admission.quarantine) else None
     terms = 0 if label_terms is None else len(label_terms)
-    return IngestResult(snapshot=snapshot, admission=admission, drift=drift, quarantine_uri=uri, label_terms=terms)
+    return IngestResult(snapshot=snapshot, admission=admission, drift=drift, label_terms=terms)
 
 
 def _chunks(source: RowSource, door: _Door, quarantine: Quarantine, size: int) -> Iterator[list[dict[str, Any]]]:

@@ -11,10 +11,10 @@ from typing import Any
 from plumbline.data.mapping.rows import Problem
 from plumbline.data.masking import mask_text
 from plumbline.data.reading import RawRow
+from plumbline.data.snapshot import quarantine_key
 from plumbline.errors import MissingInputError
 from plumbline.storage import ObjectStore
 
-_ROOT = "quarantine"
 REFUSED = "refused-"
 """Begins the name of a quarantine whose whole batch was refused."""
 
@@ -48,13 +48,16 @@ class Quarantine:
         }
         self._lines.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
-    def digest(self) -> str | None:
-        """SHA-256 of the content; None where there is no row."""
-        return hashlib.sha256(b"".join(self._lines)).hexdigest() if self._lines else None
+    def content(self) -> bytes | None:
+        """The rows as JSON Lines; None where there is none."""
+        return b"".join(self._lines) if self._lines else None
 
-    def write(self, store: ObjectStore, name: str) -> str:
-        """Writes the rows under a snapshot's id, or under `REFUSED` and a digest; returns the address."""
-        return store.put(_key(name), b"".join(self._lines))
+    def write_refused(self, store: ObjectStore) -> str:
+        """Writes the rows of a batch that was refused; returns the name to find them under."""
+        content = b"".join(self._lines)
+        name = f"{REFUSED}{hashlib.sha256(content).hexdigest()[:16]}"
+        store.put(quarantine_key(name), content)
+        return name
 
     def _masked(self, name: str, value: str | None, row: RawRow) -> str | None:
         # The cells of a row that cannot be read may stand under the wrong name.
@@ -68,12 +71,8 @@ def read_quarantine(store: ObjectStore, name: str) -> list[dict[str, Any]]:
     Raises:
         MissingInputError: No refused batch has this name.
     """
-    if not store.exists(_key(name)):
+    if not store.exists(quarantine_key(name)):
         if name.startswith(REFUSED):
             raise MissingInputError(f"There is no quarantine {name}.")
         return []
-    return [json.loads(line) for line in store.get(_key(name)).splitlines()]
-
-
-def _key(name: str) -> str:
-    return f"{_ROOT}/{name}/rows.jsonl"
+    return [json.loads(line) for line in store.get(quarantine_key(name)).splitlines()]

@@ -1,7 +1,8 @@
 """Immutable snapshots of the posting log, named by the hash of their content.
 
 A snapshot `<id>` is `snapshots/<id>/postings.parquet`, `snapshots/<id>/label_terms.parquet` where the source
-brought terms, and `snapshots/<id>/manifest.json`, which is written last: what has no manifest does not exist.
+brought terms, `quarantine/<id>/rows.jsonl` where rows were kept out, and `snapshots/<id>/manifest.json`, which is
+written last: what has no manifest does not exist.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class SnapshotStore:
         *,
         source: Mapping[str, Any],
         label_terms: pd.DataFrame | None = None,
-        quarantine_digest: str | None = None,
+        quarantine: bytes | None = None,
     ) -> Snapshot:
         """Writes the postings, in the order of `event_timestamp` and `posting_id`.
 
@@ -79,7 +80,7 @@ class SnapshotStore:
             frame: Postings that have been through the contract.
             source: JSON-able description of where they came from.
             label_terms: Texts (`text`) that are known to belong to a label (`label`), not postings themselves.
-            quarantine_digest: SHA-256 of the rows that were kept out; part of the snapshot's identity.
+            quarantine: The rows that were kept out, as JSON Lines; part of the snapshot's identity.
 
         Raises:
             ContractError: There are no rows, or they do not fit `POSTING_SCHEMA`.
@@ -94,12 +95,14 @@ class SnapshotStore:
             "contract": CONTRACT_VERSION,
             "postings": _sha256(postings),
             "label_terms": None if terms is None else _sha256(terms),
-            "quarantine": quarantine_digest,
+            "quarantine": None if quarantine is None else _sha256(quarantine),
         }
         identity = _identity(digests)
         uri = self._store.put(f"{_ROOT}/{identity}/postings.parquet", postings)
         if terms is not None:
             self._store.put(f"{_ROOT}/{identity}/label_terms.parquet", terms)
+        if quarantine is not None:
+            self._store.put(quarantine_key(identity), quarantine)
         now = datetime.now(UTC).isoformat()
         earlier = self._manifest_or_none(identity)
         manifest = {
@@ -224,6 +227,11 @@ class SnapshotStore:
         if _sha256(content) != manifest["digests"][name]:
             raise IntegrityError(f"{key} is not what its digest says; ingest the postings again.")
         return pq.read_table(io.BytesIO(content))
+
+
+def quarantine_key(name: str) -> str:
+    """Where the rows lie that were kept out of a snapshot, or of a batch that was refused under a name."""
+    return f"quarantine/{name}/rows.jsonl"
 
 
 def _snapshot(manifest: Mapping[str, Any]) -> Snapshot:

@@ -39,7 +39,10 @@ def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> int:
     name = path.name.lower()
     if not name.endswith(FORMATS):
         raise UserError(f"The format of {path.name} is unknown; give a name that ends with {', '.join(FORMATS)}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{path.parent} cannot be made a folder ({error.strerror}). Give another --out.") from error
     partial = path.with_name(f".partial-{path.name}")
     try:
         rows = _parquet(frames, partial) if name.endswith(".parquet") else _text(frames, partial)
