@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -186,19 +185,16 @@ def _streams(options: argparse.Namespace) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _real(data: Path, mapping: Path) -> pd.DataFrame:
-    import tempfile
-
-    from plumbline.data.ingest import ingest
-
-    from plumbline.data.mapping import Mapping
-    from plumbline.data.snapshot import SnapshotStore
+    from plumbline.data.ingest import admit
+    from plumbline.data.mapping import RowMapper, load_mapping
+    from plumbline.data.reading import FileSource
     from plumbline.settings import load_settings
-    from plumbline.storage import open_store
 
-    with tempfile.TemporaryDirectory() as home:
-        settings = load_settings(home=home)
-        result: Any = ingest(settings, data=data, mapping=Mapping.load(mapping))
-        return SnapshotStore(open_store(settings)).read(result.snapshot_id)
+    settings = load_settings()
+    chosen = load_mapping(mapping)
+    source = FileSource(data, encoding=chosen.encoding, delimiter=chosen.delimiter)
+    mapper = RowMapper(chosen, source.columns, timedelta(days=settings.data.default_label_delay_days))
+    return admit(source, mapper, settings.data).postings.sort_values("event_timestamp", ignore_index=True)
 
 
 def _texts(frame: pd.DataFrame) -> pd.Series:

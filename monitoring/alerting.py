@@ -94,7 +94,7 @@ def describe(finding: Finding) -> str:
         return f"{finding.column}: not tested ({finding.skipped})"
     value, expected = finding.value, finding.expected
     if finding.kind == "null_share":
-        return f"{finding.column} is missing in {value:.0%} more or fewer postings (usual: {expected:.0%})"
+        return f"the share of postings without {finding.column} changed by {value:.0%} (usual: {expected:.0%})"
     if finding.kind == "unseen":
         what = "words" if finding.column in ("title", "description") else "values"
         return f"{value:.0%} of the {what} of {finding.column} were never seen before (usual: {expected:.0%})"

@@ -4,7 +4,11 @@ Windows are drawn from the reference: some of its weeks, and inside them whole c
 of one week) with Poisson weights. Each is compared with all the other weeks, as a later window is compared with
 the whole reference. So what weeks do to each other, seasons inside the reference, and the dependence between
 postings of one employer all count as ordinary. The largest standardised statistic of each drawn window gives one
-threshold for the whole family of tests (the maxT procedure of Westfall and Young 1993).
+threshold for a group of tests (the maxT procedure of Westfall and Young 1993); the groups share the stated rate of
+false alarms by their number of tests.
+
+Answers of the model exist only for the few last weeks that it was not fitted on: too few to learn what weeks do.
+There, both sides are drawn from all weeks by clusters, and the limits are widened by a fixed factor instead.
 """
 
 from __future__ import annotations
@@ -15,12 +19,16 @@ from typing import Any
 import numpy as np
 from scipy import sparse, stats
 
-from monitoring.encoding import Comparison, Encoded, Group
+from monitoring.encoding import GROUPS, Comparison, Encoded
 from monitoring.policy import DriftPolicy
 from monitoring.statistics import Sides, compare, stratum_factors, totals, unseen_share
 
 _MOST_INFLATION = 3.0
 _FEWEST_RESAMPLES = 30
+_FEWEST_WEEKS = 6
+_MOST_REPEATED = 5.0
+_UNKNOWN_WEEKS = 2.0
+"""Widening where what weeks do cannot be learnt: as if it had three times the variance of chance."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,23 @@ def equal_mix_weights(window: Rows, reference: Rows, most: float) -> tuple[np.nd
     return _by_row(factors[0], window.strata)[0], _by_row(factors[1], reference.strata)[0]
 
 
+@dataclass(frozen=True)
+class Size:
+    """Size of the windows to calibrate for.
+
+    Attributes:
+        rows: Postings.
+        labelled: How many of them have a label.
+        weeks: Weeks that they span.
+    """
+
+    rows: int
+    labelled: int
+    weeks: int
+
+
 def calibrate(
-    reference: Rows, tests: list[Comparison], policy: DriftPolicy, *, rows: int, weeks: int, seed: int
+    reference: Rows, tests: list[Comparison], policy: DriftPolicy, size: Size, *, seed: int
 ) -> dict[str, Null]:
     """Thresholds of all tests for windows of one size.
 
@@ -102,47 +125,52 @@ def calibrate(
         reference: The reference's rows.
         tests: The tests of the encoder.
         policy: States the rate of false alarms of the whole family.
-        rows: Postings in the window.
-        weeks: Weeks that the window spans.
+        size: Of the windows.
         seed: Seed of the drawn windows.
 
     Returns:
         By test; a test that cannot be calibrated (too few values in the reference) is left out.
     """
     nulls: dict[str, Null] = {}
-    groups: tuple[Group, ...] = ("inputs", "predictions")
-    for group in groups:
+    for group in GROUPS:
         members = [test for test in tests if test.group == group]
         if not members:
             continue
-        pool = reference
-        if group == "predictions":
-            # Only rows that the model was not fitted on have an answer in the reference.
-            answered = next(test for test in members)
-            mass = reference.encoded.mass[:, answered.start : answered.stop]
-            pool = reference.take(np.flatnonzero(_row_sums(mass) > 0))
+        # Only rows that have what the group compares (an answer, a label) can stand for a window.
+        holds = _row_sums(reference.encoded.mass[:, members[0].start : members[0].stop]) > 0
+        pool = reference if group == "inputs" else reference.take(np.flatnonzero(holds))
+        if len(pool.weeks) == 0:
+            continue
         rate = policy.false_alarm_rate * len(members) / len(tests)
-        drawn, blocks = _draw(pool, members, policy, rows=rows, weeks=weeks, seed=seed)
-        nulls |= _thresholds(members, drawn, blocks=blocks, rate=rate)
+        rows = size.labelled if group in ("labels", "quality") else size.rows
+        drawn, inflation = _draw(pool, members, policy, rows=max(rows, 1), weeks=size.weeks, seed=seed)
+        inflation = inflation or _inflation(len(np.unique(pool.weeks)), rate / len(members))
+        nulls |= _thresholds(members, drawn, inflation=inflation, rate=rate)
     return nulls
 
 
 def _draw(
     pool: Rows, tests: list[Comparison], policy: DriftPolicy, *, rows: int, weeks: int, seed: int
-) -> tuple[np.ndarray, int]:
-    """Statistics of windows drawn from the pool, shape (resamples, tests), and the number of weeks in it."""
+) -> tuple[np.ndarray, float | None]:
+    """Statistics of windows drawn from the pool, shape (resamples, tests), and the widening where it is fixed."""
     random = np.random.default_rng(seed)
+    clusters = int(pool.clusters.max()) + 1
     choices = _week_choices(pool.weeks, weeks)
-    distinct = len(np.unique(pool.weeks))
-    if not choices:
-        return np.full((policy.resamples, len(tests)), np.nan), distinct
-    inside = np.stack([np.isin(pool.weeks, choice) for choice in choices])
-    chosen = random.integers(len(choices), size=policy.resamples)
-    rate = np.minimum(rows / inside.sum(axis=1), 5.0)[chosen]
-    poisson = random.poisson(rate[:, None], size=(policy.resamples, int(pool.clusters.max()) + 1))
+    by_cluster = tests[0].group != "inputs" and len(np.unique(pool.weeks)) < _FEWEST_WEEKS
+    inside = np.ones((1, len(pool.weeks)), dtype=bool)
+    chosen = np.zeros(policy.resamples, dtype=np.int64)
+    if by_cluster:
+        rest = random.poisson(1.0, size=(policy.resamples, clusters))[:, pool.clusters].astype(np.float32)
+    elif choices:
+        inside = np.stack([np.isin(pool.weeks, choice) for choice in choices])
+        chosen = random.integers(len(choices), size=policy.resamples)
+        rest = (~inside[chosen]).astype(np.float32)
+    else:
+        return np.full((policy.resamples, len(tests)), np.nan), None
+    rate = np.minimum(rows / inside.sum(axis=1), _MOST_REPEATED)[chosen]
+    poisson = random.poisson(rate[:, None], size=(policy.resamples, clusters))
     window = (poisson[:, pool.clusters] * inside[chosen]).astype(np.float32)
-    rest = (~inside[chosen]).astype(np.float32)
-    strata = int(pool.strata.max()) + 1
+    strata = int(pool.strata.max(initial=0)) + 1
     factors = stratum_factors(
         _shares(window, pool.strata, strata), _shares(rest, pool.strata, strata), policy.max_stratum_weight
     )
@@ -156,14 +184,13 @@ def _draw(
             drawn[:, number] = compare(test, sides, min_values=policy.min_values / 2)
             continue
         items = pool.encoded.items[test.name]
-        unseen = _unseen_per_choice(items, inside)
         drawn[:, number] = unseen_share(
-            unseen[chosen],
+            _unseen_per_choice(items, inside)[chosen],
             _row_sums(items),
             window_mix if test.at_equal_mix else window,
             min_values=policy.min_values / 2,
         )
-    return drawn, distinct
+    return drawn, _UNKNOWN_WEEKS if by_cluster else None
 
 
 def _week_choices(weeks: np.ndarray, wanted: int) -> list[np.ndarray]:
@@ -189,15 +216,16 @@ def _unseen_per_choice(items: sparse.csr_matrix, inside: np.ndarray) -> np.ndarr
     return np.asarray(items @ (outside == 0).astype(np.float32)).T
 
 
-def _thresholds(tests: list[Comparison], drawn: np.ndarray, *, blocks: int, rate: float) -> dict[str, Null]:
+def _thresholds(tests: list[Comparison], drawn: np.ndarray, *, inflation: float, rate: float) -> dict[str, Null]:
     usable = np.flatnonzero((~np.isnan(drawn)).sum(axis=0) >= _FEWEST_RESAMPLES)
     if len(usable) == 0:
         return {}
     kept = drawn[:, usable]
+    kept = kept[~np.isnan(kept).all(axis=1)]
     center = np.nanmean(kept, axis=0)
     spread = np.maximum(np.nanstd(kept, axis=0), 1e-4)
     largest = np.nanmax((kept - center) / spread, axis=1)
-    allowed = float(np.nanquantile(largest, 1 - rate)) * _inflation(blocks, rate / len(usable))
+    allowed = float(np.nanquantile(largest, 1 - rate)) * inflation
     return {
         tests[number].name: Null(
             float(center[place]), float(spread[place]), float(center[place] + allowed * spread[place])

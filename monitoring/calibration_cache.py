@@ -7,7 +7,7 @@ import json
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from monitoring.calibration import Null, from_json, to_json
+from monitoring.calibration import Null, Size, from_json, to_json
 from monitoring.policy import DriftPolicy
 from plumbline import paths
 from plumbline.settings import Settings
@@ -21,8 +21,8 @@ class CalibrationCache:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         self._folder = paths.monitoring_dir(settings) / "calibration" / f"{model_version}-{digest}"
 
-    def get(self, size: tuple[int, int]) -> dict[str, Null] | None:
-        """Thresholds for windows of this size (rows, weeks), or None."""
+    def get(self, size: Size) -> dict[str, Null] | None:
+        """Thresholds for windows of this size, or None."""
         path = self._path(size)
         if not path.is_file():
             return None
@@ -32,7 +32,7 @@ class CalibrationCache:
             path.unlink(missing_ok=True)  # cut off while it was written by an earlier version, or edited
             return None
 
-    def put(self, size: tuple[int, int], nulls: dict[str, Null]) -> None:
+    def put(self, size: Size, nulls: dict[str, Null]) -> None:
         """Keeps thresholds."""
         path = self._path(size)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,5 +40,5 @@ class CalibrationCache:
         temporary.write_text(json.dumps(to_json(nulls), indent=1), encoding="utf-8")
         temporary.replace(path)
 
-    def _path(self, size: tuple[int, int]) -> Path:
-        return self._folder / f"{size[0]}x{size[1]}.json"
+    def _path(self, size: Size) -> Path:
+        return self._folder / f"{size.rows}-{size.labelled}-{size.weeks}.json"

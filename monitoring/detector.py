@@ -8,15 +8,15 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from monitoring.calibration import Null, Rows, calibrate, statistics_of_window
+from monitoring.calibration import Null, Rows, Size, calibrate, statistics_of_window
 from monitoring.columns import WEEK, cluster_codes, derive_columns, week_numbers
 from monitoring.encoding import Comparison, Encoder
 from monitoring.policy import DriftPolicy
 
 _SEED = 20_260_101
 _FEWEST_IN_STRATUM = 20
-# Windows of nearly one size share a calibration: sizes are rounded to steps of about a tenth.
-_SIZE_STEPS = 1.1
+_SIZE_STEP = 1.25
+"""Windows of nearly one size share a calibration; rounding down errs towards wider limits."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Detector:
         self._strata = self._fit_strata()
         weeks = week_numbers(self._frame["event_timestamp"], anchor)
         self._reference = Rows(encoded, self._strata_of(self._frame), weeks, cluster_codes(self._frame, weeks))
-        self._nulls: dict[tuple[int, int], dict[str, Null]] = {}
+        self._nulls: dict[Size, dict[str, Null]] = {}
 
     @property
     def policy(self) -> DriftPolicy:
@@ -110,26 +110,24 @@ class Detector:
         """The encoded reference."""
         return self._reference
 
-    def size_of(self, rows: int, start: datetime, end: datetime) -> tuple[int, int]:
-        """Size that the window is calibrated at: rows (rounded down to a step) and weeks."""
-        step = int(np.log(max(rows, 1)) / np.log(_SIZE_STEPS))
-        return max(int(_SIZE_STEPS**step), 1), max(1, round((end - start) / WEEK))
+    def size_of(self, window: pd.DataFrame, start: datetime, end: datetime) -> Size:
+        """Size that the window is calibrated at, rounded down to steps."""
+        labelled = int(window["label"].notna().sum())
+        return Size(_rounded(len(window)), _rounded(labelled), max(1, round((end - start) / WEEK)))
 
-    def nulls(self, size: tuple[int, int]) -> dict[str, Null]:
+    def nulls(self, size: Size) -> dict[str, Null]:
         """Thresholds for windows of this size; computed once."""
         if size not in self._nulls:
-            self._nulls[size] = calibrate(
-                self._reference, self.tests, self._policy, rows=size[0], weeks=size[1], seed=_SEED
-            )
+            self._nulls[size] = calibrate(self._reference, self.tests, self._policy, size, seed=_SEED)
         return self._nulls[size]
 
-    def remember(self, size: tuple[int, int], nulls: dict[str, Null]) -> None:
+    def remember(self, size: Size, nulls: dict[str, Null]) -> None:
         """Takes thresholds that an earlier run computed."""
         self._nulls[size] = nulls
 
     def judge(self, window: pd.DataFrame, start: datetime, end: datetime) -> list[Finding]:
         """All tests of one window; breached ones first, then by how far they are beyond their threshold."""
-        nulls = self.nulls(self.size_of(len(window), start, end))
+        nulls = self.nulls(self.size_of(window, start, end))
         values = statistics_of_window(self.rows(window), self._reference, self.tests, self._policy)
         findings = [
             self._finding(test, value, nulls.get(test.name)) for test, value in zip(self.tests, values, strict=True)
@@ -182,3 +180,8 @@ def severity_of(finding: Finding) -> float:
     if finding.value is None or finding.threshold is None or finding.expected is None:
         return -np.inf
     return (finding.value - finding.threshold) / max(finding.threshold - finding.expected, 1e-6)
+
+
+def _rounded(rows: int) -> int:
+    """The largest power of the size step that is not above it."""
+    return int(_SIZE_STEP ** int(np.log(max(rows, 1)) / np.log(_SIZE_STEP)))

@@ -13,7 +13,9 @@ from scipy import sparse
 from monitoring.policy import DriftPolicy
 
 Kind = Literal["distribution", "text", "null_share", "unseen", "confidence", "accuracy"]
-Group = Literal["inputs", "predictions"]
+Group = Literal["inputs", "labels", "answers", "quality"]
+GROUPS: tuple[Group, ...] = ("inputs", "labels", "answers", "quality")
+"""Tests that are calibrated together, because they are made on the same rows."""
 
 _BINS = 10
 _FREQUENT_WORDS = 1000
@@ -29,7 +31,8 @@ class Comparison:
         name: Kind and column, unique in a policy.
         kind: What is compared.
         column: Column of the postings (or `prediction`, `probability`, `label`).
-        group: `predictions` use only reference rows that the model was not fitted on.
+        group: `labels` are made on rows whose label has arrived, `answers` on rows that the model was not fitted
+            on, `quality` on rows that are both.
         at_equal_mix: Compared after giving the reference the window's mix of strata.
         start: First column of the test in the matrix.
         stop: One past its last column.
@@ -131,12 +134,12 @@ class Encoder:
             plan.append(("unseen", column, "inputs", 1))
         plan += [("null_share", column, "inputs", 2) for column in columns.nulls]
         if "label" in outcomes:
-            plan.append(("distribution", "label", "inputs", len(self._categories["label"]) + 1))
+            plan.append(("distribution", "label", "labels", len(self._categories["label"]) + 1))
         if "prediction" in outcomes:
-            plan.append(("distribution", "prediction", "predictions", len(self._categories["prediction"]) + 1))
-            plan.append(("confidence", "probability", "predictions", 2))
+            plan.append(("distribution", "prediction", "answers", len(self._categories["prediction"]) + 1))
+            plan.append(("confidence", "probability", "answers", 2))
             if "label" in outcomes:
-                plan.append(("accuracy", "label", "predictions", 2))
+                plan.append(("accuracy", "label", "quality", 2))
         start = 0
         for kind, column, group, width in plan:
             equal_mix = self.policy.stratify_by is not None and column != self.policy.stratify_by

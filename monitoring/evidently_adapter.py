@@ -6,7 +6,9 @@ drift is decided by thresholds that were learnt from the reference, which Eviden
 
 from __future__ import annotations
 
+import importlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +25,12 @@ class ReportColumns:
 
     categorical: tuple[str, ...]
     numeric: tuple[str, ...]
-    text: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
 
     @property
     def every(self) -> list[str]:
         """Each column once."""
-        return list(dict.fromkeys([*self.categorical, *self.numeric, *self.text, *self.nulls]))
+        return list(dict.fromkeys([*self.categorical, *self.numeric, *self.nulls]))
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def compare(
         thresholds: Score from which a column has drifted; columns without one get Evidently's default.
         name: Name of the run in Evidently's pages.
     """
-    _no_telemetry()
+    _import_quietly()
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import MissingValueCount, ValueDrift
 
@@ -75,13 +76,11 @@ def compare(
     definition = DataDefinition(
         categorical_columns=list(dict.fromkeys([*usable.categorical, *usable.nulls])),
         numerical_columns=list(usable.numeric),
-        text_columns=list(usable.text),
     )
     metrics: list[Any] = [
         ValueDrift(column=column, method=_METHOD, threshold=thresholds.get(column))
         for column in (*usable.categorical, *usable.numeric)
     ]
-    metrics += [ValueDrift(column=column) for column in usable.text]
     metrics += [MissingValueCount(column=column) for column in usable.nulls]
     sides = [Dataset.from_pandas(_plain(frame, usable), data_definition=definition) for frame in (current, reference)]
     snapshot = Report(metrics, include_tests=True).run(*sides, name=name or None)
@@ -99,7 +98,7 @@ class Workspace:
 
     def __init__(self, folder: Path, project: str) -> None:
         """Opens the folder; it and the project are made where they are missing."""
-        _no_telemetry()
+        _import_quietly()
         from evidently.ui.workspace import Workspace as EvidentlyWorkspace
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,9 +126,7 @@ def _comparable(current: pd.DataFrame, reference: pd.DataFrame, columns: ReportC
         )
 
     known = tuple(name for name in columns.nulls if name in current and name in reference)
-    return ReportColumns(
-        with_values(columns.categorical), with_values(columns.numeric), with_values(columns.text), known
-    )
+    return ReportColumns(with_values(columns.categorical), with_values(columns.numeric), known)
 
 
 def _plain(frame: pd.DataFrame, columns: ReportColumns) -> pd.DataFrame:
@@ -140,14 +137,19 @@ def _plain(frame: pd.DataFrame, columns: ReportColumns) -> pd.DataFrame:
     return plain
 
 
-def _no_telemetry() -> None:
+def _import_quietly() -> None:
+    """Imports Evidently without the warnings of the libraries below it, and with its telemetry off."""
     # Evidently reports its use over the network unless told not to; it reads this when it is imported.
     os.environ["DO_NOT_TRACK"] = "1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("evidently")
+        importlib.import_module("evidently.ui.workspace")
 
 
 def serve_ui(folder: Path, *, port: int) -> None:
     """Serves Evidently's pages over a workspace until the process is stopped."""
-    _no_telemetry()
+    _import_quietly()
     from evidently.ui.service.app import run_local
 
     folder.mkdir(parents=True, exist_ok=True)

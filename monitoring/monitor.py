@@ -109,7 +109,7 @@ class Monitor:
         last = max(window.end for window in windows)
         build = FeatureBuild(self._settings, snapshot=self._served.snapshot_id, until=last)
         for window in windows:
-            self._calibrate(window)
+            self._calibrate(window, labels_as_of or window.end)
         build.wait()
         answered = self._answer(windows, last)
         store = ResultStore(self._settings)
@@ -120,9 +120,12 @@ class Monitor:
             results.append(result)
         return results
 
-    def _calibrate(self, window: Window) -> None:
-        inside = window.holds(self._served.postings["event_timestamp"])
-        size = self._detector.size_of(int(inside.sum()), window.start, window.end)
+    def _calibrate(self, window: Window, labels_as_of: datetime) -> None:
+        postings = self._served.postings
+        inside = _with_arrived_labels(postings[window.holds(postings["event_timestamp"])], labels_as_of)
+        if len(inside) < self._policy.min_rows:
+            return
+        size = self._detector.size_of(inside, window.start, window.end)
         known = self._cache.get(size)
         if known is not None:
             self._detector.remember(size, known)
@@ -153,6 +156,10 @@ class Monitor:
             return result
         result.findings = self._detector.judge(frame, window.start, window.end)
         breached = [finding for finding in result.findings if finding.breached]
+        if all(finding.value is None for finding in result.findings):
+            result.status, result.reason = "failed", "No test could be made: the reference is too small or too short."
+            result.alerts = [alerting.failure_of(result.reason, subject)]
+            return result
         if breached:
             result.status = "alert"
             result.since, result.slices = self._explain(breached[0], recent.reset_index(drop=True), inside)

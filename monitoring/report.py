@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from monitoring.calibration import equal_mix_weights
+from monitoring.calibration import Rows, equal_mix_weights
 from monitoring.detector import Detector, Finding
 from monitoring.evidently_adapter import ReportColumns, Workspace, compare
 from monitoring.window import Window
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from monitoring.served import Served
 
 _SEED = 7
-_TEXT_ROWS = 300
 _MOST_CATEGORIES = 30
+_ALWAYS, _NEVER = 0.0, 1.0
+"""Limits of Jensen-Shannon distances, which lie between 0 and 0.83."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,10 @@ def write_report(
     """
     most = settings.monitoring.report_rows
     current, reference = sample_sides(detector, window_frame, most)
-    breached = {finding.column for finding in findings if finding.breached}
-    columns = _columns(detector, texts=breached)
+    columns = _columns(detector)
     for column in columns.categorical:
         current[column], reference[column] = _fold_rare(current[column], reference[column])
-    thresholds = {
-        finding.column: finding.threshold
-        for finding in findings
-        if finding.kind == "distribution" and finding.threshold is not None
-    }
+    thresholds = _thresholds(findings, columns)
     name = f"version {served.reference.version}, {window.start.date()} to {window.end.date()}"
     report = compare(current, reference, columns, thresholds=thresholds, name=name)
     folder = reports_dir(settings)
@@ -87,11 +83,15 @@ def write_report(
 def sample_sides(detector: Detector, window_frame: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Samples of the window and of the reference with derived columns, at the common mix, at most `most` rows each."""
     random = np.random.default_rng(_SEED)
-    window = detector.derive(window_frame)
     policy = detector.policy
-    weights = equal_mix_weights(detector.rows(window_frame), detector.reference_rows, policy.max_stratum_weight)
+    rows = detector.rows(window_frame)
+    weights = equal_mix_weights(rows, detector.reference_rows, policy.max_stratum_weight)
+    frames = (
+        _with_new_words(detector, detector.derive(window_frame), rows),
+        _with_new_words(detector, detector.reference, detector.reference_rows),
+    )
     sides = []
-    for frame, weight in zip((window, detector.reference), weights, strict=True):
+    for frame, weight in zip(frames, weights, strict=True):
         total = weight.sum()
         share = weight / total if total > 0 else np.full(len(frame), 1 / len(frame))
         chosen = random.choice(len(frame), size=min(most, len(frame)), replace=True, p=share)
@@ -99,23 +99,46 @@ def sample_sides(detector: Detector, window_frame: pd.DataFrame, most: int) -> t
         if policy.stratify_by is not None:
             true_mix = random.choice(len(frame), size=len(side), replace=len(side) > len(frame))
             side[policy.stratify_by] = frame[policy.stratify_by].to_numpy()[true_mix]
-        for text in policy.columns.text:
-            side.loc[side.index >= _TEXT_ROWS, text] = None  # Evidently's text classifier takes seconds per 1,000
         sides.append(side)
     return sides[0], sides[1]
 
 
-def _columns(detector: Detector, *, texts: set[str]) -> ReportColumns:
+def _columns(detector: Detector) -> ReportColumns:
     policy = detector.policy
     known = detector.reference.columns
     outcomes = [name for name in ("prediction", "label") if name in known and detector.reference[name].notna().any()]
     confidence = ["probability"] if "prediction" in outcomes else []
     return ReportColumns(
         categorical=(*policy.columns.categorical, *outcomes),
-        numeric=(*policy.columns.numeric, *confidence),
-        text=tuple(column for column in policy.columns.text if column in texts),
+        numeric=(*policy.columns.numeric, *(f"{text}_new_words" for text in policy.columns.text), *confidence),
         nulls=policy.columns.nulls,
     )
+
+
+def _thresholds(findings: list[Finding], columns: ReportColumns) -> dict[str, float]:
+    """The learnt limits; columns whose test is of another kind are marked on the page when that test is breached."""
+    learnt = {
+        finding.column: finding.threshold
+        for finding in findings
+        if finding.kind == "distribution" and finding.threshold is not None
+    }
+    breached = {_shown_as(finding) for finding in findings if finding.breached}
+    every = (*columns.categorical, *columns.numeric)
+    return {column: learnt.get(column, _ALWAYS if column in breached else _NEVER) for column in every}
+
+
+def _shown_as(finding: Finding) -> str:
+    return f"{finding.column}_new_words" if finding.kind == "unseen" else finding.column
+
+
+def _with_new_words(detector: Detector, frame: pd.DataFrame, rows: Rows) -> pd.DataFrame:
+    """Adds the share of each text's words that the reference never had: what Evidently can show of words."""
+    shares = {}
+    for text in detector.policy.columns.text:
+        items = rows.encoded.items[f"unseen:{text}"]
+        new = np.asarray(items[:, [-1]].todense()).ravel()
+        shares[f"{text}_new_words"] = new / np.maximum(np.asarray(items.sum(axis=1)).ravel(), 1)
+    return frame.assign(**shares)
 
 
 def _fold_rare(current: pd.Series, reference: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -30,7 +30,15 @@ class ScriptedTrainer:
         return 1.0
 
     def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, promote: bool, log: Path, on_child: OnChild
+        self,
+        snapshot: str,
+        as_of: datetime,
+        *,
+        parity: float,
+        reason: str,
+        promote: bool,
+        log: Path,
+        on_child: OnChild,
     ) -> Outcome:
         self.trained.append((snapshot, as_of, promote))
         step = self.script.pop(0) if self.script else "promote"

@@ -139,6 +139,7 @@ class Loop:
             retraining.snapshot,
             retraining.as_of,
             parity=parity,
+            reason=f"Retraining {retraining.id} of the controller. Alert: {retraining.reason}",
             promote=not self._settings.controller.require_approval,
             log=log,
             on_child=on_child,
@@ -154,7 +155,7 @@ class Loop:
             result=outcome.result,
             step="gate",
         )
-        if outcome.verdict == "promote" and not outcome.promoted and self._settings.controller.require_approval:
+        if outcome.verdict == "promote" and not outcome.promoted:
             self._state.update(retraining.id, "approval_needed", state="awaiting_approval", step="approval")
             self._note(
                 self._known(retraining.id),

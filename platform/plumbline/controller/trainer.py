@@ -73,7 +73,15 @@ class Trainer(Protocol):
         ...
 
     def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, promote: bool, log: Path, on_child: OnChild
+        self,
+        snapshot: str,
+        as_of: datetime,
+        *,
+        parity: float,
+        reason: str,
+        promote: bool,
+        log: Path,
+        on_child: OnChild,
     ) -> Outcome:
         """Trains, gates, and (with `promote`, where the gate agrees) makes the new version the champion.
 
@@ -119,12 +127,20 @@ class CommandTrainer:
         return share
 
     def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, promote: bool, log: Path, on_child: OnChild
+        self,
+        snapshot: str,
+        as_of: datetime,
+        *,
+        parity: float,
+        reason: str,
+        promote: bool,
+        log: Path,
+        on_child: OnChild,
     ) -> Outcome:
         """See `Trainer.train`."""
         answer = self._run(
             "pipeline", "run", "training", "--snapshot", snapshot, "--as-of", as_of.isoformat(),
-            "--parity", str(parity), *(() if promote else ("--no-promote",)),
+            "--parity", str(parity), "--reason", reason, *(() if promote else ("--no-promote",)),
             log=log, on_child=on_child,
         )  # fmt: skip
         return Outcome(
