@@ -31,8 +31,9 @@ class ServingSettings(BaseModel):
     max_batch_size: int = Field(default=32, ge=1, le=1024)
     """A batch closes once it holds this many requests."""
 
-    max_batch_wait_ms: float = Field(default=1.0, ge=0)
-    """How long an open batch waits for companions while the model is idle, milliseconds."""
+    max_batch_wait_ms: float = Field(default=0.0, ge=0)
+    """How long an open batch waits for companions while the model is idle, milliseconds. 0: batches form only while
+    the model is busy, which on a CPU costs the least latency and no more CPU (docs/serving.md)."""
 
     max_waiting: int = Field(default=1024, ge=1)
     """Requests that may wait at once; more are refused, whatever the estimate says."""
