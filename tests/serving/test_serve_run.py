@@ -30,8 +30,6 @@ from serving.prediction_log.segments import spool_dir
 
 pytestmark = pytest.mark.slow
 
-START_SECONDS = 60.0
-
 
 def free_port() -> int:
     with socket.socket() as probe:
