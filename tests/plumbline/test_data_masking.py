@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -94,3 +95,32 @@ def test_no_form_of_a_mobile_number_stays(number: int, form: str) -> None:
         return  # a round sum
     text = form.format(digits[:3], digits[3:6], digits[6:])
     assert digits[:3] not in mask_text(f"Kontakt: {text}.")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "a.",
+        "a-",
+        "1",
+        "1 ",
+        "1-",
+        "+1 ",
+        "(",
+        "@",
+        "a@",
+        "www.",
+        "https://",
+        "tel. ",
+        "tel. 1",
+        " ",
+        "600 100 ",
+        "a.pl/",
+    ],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    hostile = piece * (100_000 // len(piece))
+    start = time.process_time()
+    mask_text(f"x@y {hostile} 6001002001 a.pl")
+    assert time.process_time() - start < 3

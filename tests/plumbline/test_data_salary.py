@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,10 @@ def test_a_range_is_read_back(low: int, width: int, spaced: bool, period: tuple[
 def test_no_text_breaks_the_reader(text: str) -> None:
     salary = parse_salary(text)
     assert salary is None or salary.currency is not None
+
+
+@pytest.mark.parametrize("piece", ["1", " ", "1 ", "1 000", "od ", "1 - ", "zł", "1%"])
+def test_no_text_takes_long(piece: str) -> None:
+    start = time.process_time()
+    parse_salary(piece * 50_000)
+    assert time.process_time() - start < 1

@@ -25,6 +25,9 @@ _PERIODS = (
 )
 # Words with digits in them that are no amounts.
 _NO_AMOUNT = re.compile(r"B2B|[+-]?\s?\d+(?:[.,]\d+)?\s?%|\d+/\d+ etatu", re.IGNORECASE)
+_LONGEST = 1_000
+"""Characters that are looked at; salaries of boards take at most a few hundred."""
+
 _CODES = {"zł": "PLN", "złotych": "PLN", "€": "EUR", "euro": "EUR", "$": "USD", "£": "GBP", "kč": "CZK"}
 
 
@@ -53,7 +56,7 @@ def parse_salary(text: str) -> Salary | None:
     Returns:
         The offer, or None where the text has no amount with a currency.
     """
-    plain = _NO_AMOUNT.sub(" ", text)
+    plain = _NO_AMOUNT.sub(" ", " ".join(text.split())[:_LONGEST])
     offers = [match for match in _OFFER.finditer(plain) if match["before"] or match["after"]]
     if not offers:
         return None
