@@ -152,4 +152,4 @@ def test_memory_does_not_grow_with_the_number_of_postings() -> None:
         )
         return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
 
-    assert peak_kib(80_000) < peak_kib(8_000) + 40_000
+    assert peak_kib(40_000) < peak_kib(6_000) + 40_000
