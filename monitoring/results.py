@@ -17,6 +17,7 @@ class ResultStore:
 
     def __init__(self, settings: Settings) -> None:
         self._folder = paths.monitoring_dir(settings) / "results"
+        self._kept = settings.monitoring.results_kept
 
     def add(self, result: dict[str, Any], *, model: str, version: str) -> Path:
         """Writes a result with what it is about and when it was made."""
@@ -27,6 +28,8 @@ class ResultStore:
         temporary = path.with_suffix(".incoming")
         temporary.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
         temporary.replace(path)
+        for old in sorted(self._folder.glob("*.json"))[: -self._kept]:
+            old.unlink()
         return path
 
     def latest(self, number: int) -> list[dict[str, Any]]:

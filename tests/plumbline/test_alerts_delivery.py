@@ -110,7 +110,18 @@ def test_a_refused_alert_is_kept_and_not_tried_again(tmp_path: Path, receiver: R
     with pytest.raises(UserError, match="refused the alert"):
         outbox.flush()
     assert receiver.codes == []
-    assert len(outbox.waiting()) == 1
+    assert outbox.waiting() == []
+    assert len(list((tmp_path / "refused").glob("*.json"))) == 1
+
+
+def test_a_message_that_cannot_be_sent_does_not_hold_up_others(tmp_path: Path, receiver: Receiver) -> None:
+    outbox = AlertOutbox(tmp_path, QUICK)
+    for version, url in (("1", "http://127.0.0.1:9/"), ("2", "http://127.0.0.1:9/"), ("3", receiver.url)):
+        outbox.write(_message(version), url=url)
+    with pytest.raises(DependencyError):
+        outbox.flush()
+    assert [body["groupLabels"]["model_version"] for body in receiver.bodies] == ["3"]
+    assert len(outbox.waiting()) == 2
 
 
 @pytest.mark.parametrize("url", ["controller:8090", "ftp://controller/webhook"])

@@ -141,6 +141,14 @@ def test_a_failing_trainer_is_tried_again_and_then_given_up(settings: Settings) 
     assert [entry.what for entry in AuditLog(settings).read()] == ["retrain", "retry", "retrain", "fail"]
 
 
+def test_an_error_that_nobody_foresaw_is_a_failure_like_others(settings: Settings) -> None:
+    settings = _settings(settings, max_attempts=1)
+    state = open_state(settings)
+    _take(state, settings, _alert())
+    assert Loop(settings, state, ScriptedTrainer(ZeroDivisionError("oh"))).run_once()
+    assert (_only(state).state, _only(state).error) == ("failed", "ZeroDivisionError: oh")
+
+
 def test_a_failed_retraining_does_not_count_as_done(settings: Settings) -> None:
     settings = _settings(settings, max_attempts=1, cooldown_seconds=0)
     state = open_state(settings)

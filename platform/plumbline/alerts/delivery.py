@@ -7,14 +7,16 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from plumbline.alerts.webhook import WebhookMessage
-from plumbline.errors import DependencyError, UserError
+from plumbline.errors import DependencyError, PlumblineError, UserError
 
 _SPOOL = "spool"
 _SENT = "sent"
+_REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class DeliveryPolicy:
 
 
 class AlertOutbox:
-    """Folder of alerts: each is written down first, then sent, then moved to `sent`.
+    """Folder of alerts: each is written down first, then sent, then moved to `sent`
+    (or to `refused`, where sending it again would not help).
 
     A message keeps its file name as its identity, so a crash between the receiver's answer and the move sends
     it twice; the controller takes repeated alerts once.
@@ -59,21 +62,39 @@ class AlertOutbox:
         return sorted((self._folder / _SPOOL).glob("*.json"))
 
     def flush(self) -> list[Path]:
-        """Sends everything that waits, oldest first.
+        """Sends everything that waits, oldest first. One message that cannot be sent does not hold up the others,
+        except those to the same receiver, which would only wait for it again.
 
         Returns:
             Where the delivered messages are kept now.
 
         Raises:
-            DependencyError: A receiver did not take its message; it and later ones are kept.
-            UserError: A receiver says that the message is wrong.
+            DependencyError: A receiver did not take its message; it and later ones to it are kept.
+            UserError: A receiver says that the message is wrong; it is put aside.
         """
-        return [self._send(path) for path in self.waiting()]
+        sent: list[Path] = []
+        errors: list[PlumblineError] = []
+        away: set[str] = set()
+        for path in self.waiting():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            url = str(content["url"])
+            if url in away:
+                continue
+            try:
+                self._send(path, url, content["message"])
+            except DependencyError as error:
+                away.add(url)
+                errors.append(error)
+            except UserError as error:
+                errors.append(error)
+            else:
+                sent.append(self._move(path, _SENT))
+        if errors:
+            raise errors[-1]
+        return sent
 
-    def _send(self, path: Path) -> Path:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        url = str(content["url"])
-        body = json.dumps(content["message"], ensure_ascii=False).encode()
+    def _send(self, path: Path, url: str, message: dict[str, Any]) -> None:
+        body = json.dumps(message, ensure_ascii=False).encode()
         pause, reason = self._policy.first_pause_seconds, ""
         for attempt in range(self._policy.attempts):
             if attempt:
@@ -94,16 +115,17 @@ class AlertOutbox:
                 reason = str(error) or type(error).__name__
                 continue
             if answer.is_success:
-                return self._move_to_sent(path)
+                return
             reason = f"HTTP {answer.status_code}: {answer.text[:200]}"
             if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                raise UserError(f"{url} refused the alert ({reason}). It is kept in {path}.")
+                kept = self._move(path, _REFUSED)
+                raise UserError(f"{url} refused the alert ({reason}). It is kept in {kept}.")
         raise DependencyError(
             f"{url} did not take the alert ({reason}). It is kept in {path} and goes out with the next monitor run; "
             "start the receiver, or send it yourself."
         )
 
-    def _move_to_sent(self, path: Path) -> Path:
-        folder = self._folder / _SENT
+    def _move(self, path: Path, where: str) -> Path:
+        folder = self._folder / where
         folder.mkdir(parents=True, exist_ok=True)
         return path.rename(folder / path.name)

@@ -95,7 +95,7 @@ class Loop:
             try:
                 found = self.run_once()
             except Exception:  # noqa: BLE001 - see below
-                # The loop must outlive any one failure; it is in the log, and the retraining is taken up again.
+                # The loop must outlive any one failure, such as a locked database.
                 _log.exception("The retraining loop failed; it goes on.")
                 found = False
             if not found:
@@ -118,16 +118,17 @@ class Loop:
         running = self._known(number)
         self._note(running, "retrain", f"Alert: {retraining.reason}", {"attempt": running.attempts})
         try:
-            outcome = self._train(running, log)
+            self._record(running, self._train(running, log))
         except StoppedError:
             # Not a failure of its own: the state stays `running`, which the next start takes up.
             self._state.update(number, "retraining_interrupted")
             return
-        except (PlumblineError, OSError, KeyError, ValueError) as error:
-            message = str(error) if isinstance(error, PlumblineError) else f"{type(error).__name__}: {error}"
-            self._again_or_fail(running, message)
-            return
-        self._record(running, outcome)
+        except PlumblineError as error:
+            self._again_or_fail(running, str(error))
+        except Exception as error:  # noqa: BLE001 - see below
+            # Whatever it was, the retraining must not stay `running` for ever.
+            _log.exception("Retraining %d failed.", number)
+            self._again_or_fail(running, f"{type(error).__name__}: {error}")
 
     def _train(self, retraining: Retraining, log: Path) -> Outcome:
         def on_child(child: Child) -> None:

@@ -31,6 +31,9 @@ class MonitoringSettings(BaseModel):
     reports_kept: int = Field(default=50, ge=1)
     """Evidently reports kept; older ones are removed."""
 
+    results_kept: int = Field(default=2000, ge=1)
+    """Results kept; older ones are removed."""
+
     exporter_host: str = "127.0.0.1"
     """Address that the metrics of the latest results are served at."""
 
