@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from plumbline import __version__
 from plumbline.data.contract import PostingRequest
+from plumbline.data.masking import MASKED_FIELDS, mask_text
 from serving.answers import Classification, Models, Problem
 from serving.endpoint import Endpoint
 from serving.errors import RequestRefusedError
@@ -88,7 +89,9 @@ async def _answer(endpoint: Endpoint, request: Request, request_id: str, receive
         posting = PostingRequest.model_validate_json(body)
     except ValidationError as error:
         raise explain_invalid(error) from error
-    return await endpoint.classify(posting, request_id, received, budget)
+    # As ingestion does: the model was trained on masked text, and the log must not hold personal details.
+    masked = posting.model_copy(update={name: mask_text(getattr(posting, name)) for name in MASKED_FIELDS})
+    return await endpoint.classify(masked, request_id, received, budget)
 
 
 def _budget(request: Request, default: float) -> float:

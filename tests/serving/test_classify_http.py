@@ -42,6 +42,13 @@ def test_every_answer_is_in_the_log_and_no_refusal(serve: Serve, posting: Postin
     assert (row["model_version"], row["label"], row["company"]) == ("1", "long", "Example")
 
 
+def test_the_model_reads_masked_text_as_in_training(serve: Serve, posting: Posting) -> None:
+    served = serve()
+    # Three words, and six once the phone number is counted as written: masked, it is one word.
+    response = served.client.post("/v1/classify", json={**posting, "description": "Please call tel. 600 100 200"})
+    assert response.json()["label"] == "short"
+
+
 def test_a_body_that_is_not_json_is_400(serve: Serve) -> None:
     response = serve().client.post("/v1/classify", content=b'{"posting_id": ')
     assert response.status_code == 400

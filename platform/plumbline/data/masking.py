@@ -11,8 +11,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 PLACEHOLDERS = ("<email>", "<phone>", "<link>")
+
+MASKED_FIELDS: tuple[Literal["title", "description"], ...] = ("title", "description")
+"""Fields that are masked unless a mapping says otherwise; serving masks the same ones."""
 
 # Every pattern begins at a border or is bounded, so that no text takes more than time linear in its length.
 _EMAIL = re.compile(

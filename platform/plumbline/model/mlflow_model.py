@@ -70,8 +70,8 @@ def signature_and_example(model: TextClassifier, frame: pd.DataFrame) -> tuple[M
     inferred = infer_signature(inputs, answers(model, inputs))
     # Whoever calls the logged model may leave features out: they take their defaults.
     required = ("title", "description")
-    columns_in = [ColSpec(column.type, column.name, column.name in required) for column in inferred.inputs.inputs]
-    signature = ModelSignature(inputs=Schema(columns_in), outputs=inferred.outputs)
+    inputs_schema = Schema([ColSpec(each.type, each.name, each.name in required) for each in inferred.inputs.inputs])
+    signature = ModelSignature(inputs=inputs_schema, outputs=inferred.outputs)
     return signature, inputs
 
 

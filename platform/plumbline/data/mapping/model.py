@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from plumbline.data.masking import MASKED_FIELDS
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -197,7 +199,7 @@ class Mapping(_Strict):
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of CSV files.")
     fields: Fields
     mask: tuple[Literal["title", "description", "company", "location", "category"], ...] = Field(
-        default=("title", "description"), description="Fields in which personal details are masked."
+        default=MASKED_FIELDS, description="Fields in which personal details are masked."
     )
     label_terms: LabelTerms | None = None
     ignored: tuple[str, ...] = Field(
