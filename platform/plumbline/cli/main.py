@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -54,8 +55,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Runs the command line; exit codes are those of `plumbline.errors`."""
-    # Children inherit it: deprecations inside the stack's libraries are not the user's to act on.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
+    _quieten_libraries()
     try:
         load_settings()
         build_app(sys.argv[1:])()
@@ -66,6 +66,13 @@ def main() -> None:
             where = error.filename or "the disk"
             _fail(DiskFullError(f"No room left on {where}. Free some space, or point PLUMBLINE_HOME to a larger disk."))
         raise
+
+
+def _quieten_libraries() -> None:
+    """Deprecations inside the stack's libraries are not the user's to act on; child processes inherit this."""
+    for category in (DeprecationWarning, FutureWarning, PendingDeprecationWarning):
+        warnings.simplefilter("ignore", category)
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
 
 
 def _version() -> None:

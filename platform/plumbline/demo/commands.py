@@ -60,8 +60,13 @@ class Commands:
             raise PlumblineError(f"`plumbline {' '.join(arguments)}` printed no JSON object; see {log}.")
         return result
 
-    def service(self, *arguments: str) -> Service:
-        """Starts a command that runs until it is stopped."""
+    def service(self, *arguments: str, settings_variables: Mapping[str, str] | None = None) -> Service:
+        """Starts a command that runs until it is stopped.
+
+        Args:
+            arguments: What follows `plumbline`.
+            settings_variables: Settings of this service alone, as environment variables.
+        """
         log = self._log_path(arguments)
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -69,7 +74,7 @@ class Commands:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env={**self._environment, **(settings_variables or {})},
                 start_new_session=True,
             )
         return Service(arguments, process, log)

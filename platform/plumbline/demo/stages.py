@@ -145,13 +145,16 @@ def _serving(story: Story) -> None:
     settings, commands = story.settings, story.commands
     with story.progress.step("Start Ray Serve and the controller") as step:
         story.services["serve"] = commands.service("serve", "run")
-        story.services["controller"] = commands.service("controller", "run")
+        story.services["controller"] = commands.service(
+            "controller", "run",
+            settings_variables={"PLUMBLINE_CONTROLLER__LABEL_WAIT_DAYS": str(story.timeline.label_wait.days)},
+        )  # fmt: skip
         story.services["controller"].wait_ready(
             f"{_controller_url(settings)}/healthz", timeout_seconds=_CONTROLLER_READY_SECONDS
         )
         story.services["serve"].wait_ready(f"{_serving_url(settings)}/readyz", timeout_seconds=_SERVING_READY_SECONDS)
         step.came_out(f"{_serving_url(settings)} serves version {_served_version(settings)}")
-    start, end = story.timeline.clean_window
+    start, _ = story.timeline.clean_window
     with story.progress.step("Open-loop load") as step:
         load = commands.result(
             "load", "run",
@@ -159,7 +162,8 @@ def _serving(story: Story) -> None:
             "--rate", str(story.options.load_rate),
             "--duration", str(story.options.load_seconds),
             "--snapshot", story.snapshot,
-            "--start", start.isoformat(), "--end", end.isoformat(),
+            "--verify-log",
+            "--since", start.strftime("%Y-%m-%dT%H:%M:%S"),
         )  # fmt: skip
         step.came_out(
             f"{load['rate']:.0f}/s: p50 {load['p50_ms']:.1f}, p95 {load['p95_ms']:.1f}, p99 {load['p99_ms']:.1f} ms "
@@ -167,7 +171,7 @@ def _serving(story: Story) -> None:
         )
     with story.progress.step("Count the prediction log") as step:
         log = commands.result("serve", "log")
-        step.came_out(f"{log['predictions']:,} predictions logged")
+        step.came_out(f"{log['count']:,} predictions, warm-up included")
     story.figures |= {"load": load, "prediction_log": log}
 
 

@@ -51,7 +51,7 @@ def _plots(figures: dict[str, Any]) -> dict[str, str]:
         "latency": plots.latency(figures["load"], budget_ms=budget),
         "clean": plots.drift_tests(windows["clean"]["tests"]),
         "drifted": plots.drift_tests(windows["drifted"]["tests"]),
-        "confusion": plots.confusion(model["confusion"]["matrix"], model["confusion"]["labels"]),
+        "confusion": plots.confusion(model["confusion"]["counts"], model["confusion"]["labels"]),
         "durations": plots.durations(figures["seconds"]),
     }
 
