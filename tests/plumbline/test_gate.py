@@ -111,6 +111,21 @@ def test_one_board_that_collapses_rejects_a_model_that_is_better_elsewhere() -> 
     assert [reason for reason in verdict.reasons if "board c1 (100 rows)" in reason]
 
 
+def test_a_champion_that_answers_one_class_to_all_it_does_not_know_is_not_protected_by_that_class() -> None:
+    rows = _rows(challenger=0.85, champion=0.95)
+    lazy = [answer if place % 2 else "c0" for place, answer in enumerate(rows.champion or [])]
+    verdict = decide(dataclasses.replace(rows, champion=lazy), HEALTHY, RULES)
+    assert verdict.verdict == "promote", verdict.reasons
+
+
+def test_a_class_that_collapses_rejects_a_model_that_is_better_elsewhere() -> None:
+    rows = _rows(challenger=0.98, champion=0.6)
+    broken = ["c1" if truth == "c0" else answer for truth, answer in zip(rows.truth, rows.challenger, strict=True)]
+    verdict = decide(dataclasses.replace(rows, challenger=broken), HEALTHY, RULES)
+    assert verdict.verdict == "reject"
+    assert [reason for reason in verdict.reasons if reason.startswith("On class c0") and "F1 falls" in reason]
+
+
 def test_a_small_slice_does_not_reject_by_chance() -> None:
     changes = slice_changes(
         {"board": ["a"] * 40},

@@ -138,9 +138,11 @@ class CommandTrainer:
         on_child: OnChild,
     ) -> Outcome:
         """See `Trainer.train`."""
+        changes = self._settings.controller.training_settings.items()
+        changed = [word for name, value in changes for word in ("--set", f"{name}={value}")]
         answer = self._run(
             "pipeline", "run", "training", "--snapshot", snapshot, "--as-of", as_of.isoformat(),
-            "--parity", str(parity), "--reason", reason, *(() if promote else ("--no-promote",)),
+            "--parity", str(parity), "--reason", reason, *changed, *(() if promote else ("--no-promote",)),
             log=log, on_child=on_child,
         )  # fmt: skip
         return Outcome(

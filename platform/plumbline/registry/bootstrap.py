@@ -38,18 +38,27 @@ def accuracy_of(truth: Codes, predicted: Codes, counts: Floats) -> Floats:
     return scores
 
 
+def class_f1_of(truth: Codes, predicted: Codes, counts: Floats, classes: int) -> tuple[Floats, Floats]:
+    """F1 of each class per resample, and how often the class occurs in it; both of shape [resamples, classes].
+
+    F1 is zero for a class that a resample has neither in the truth nor in the answers.
+    """
+    truth_hot = np.eye(classes)[truth]
+    predicted_hot = np.eye(classes)[predicted]
+    hits = counts @ (truth_hot * predicted_hot)
+    occurs = counts @ truth_hot
+    total = occurs + counts @ predicted_hot
+    return np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0), occurs
+
+
 def macro_f1_of(truth: Codes, predicted: Codes, counts: Floats, classes: int) -> Floats:
     """Unweighted mean F1 over the classes that occur in `truth`, per resample, shape [resamples].
 
     A class that a resample did not draw counts as missing in it, not as zero.
     """
-    truth_hot = np.eye(classes)[truth]
-    predicted_hot = np.eye(classes)[predicted]
-    hits = counts @ (truth_hot * predicted_hot)
-    total = counts @ truth_hot + counts @ predicted_hot
-    occurs = counts @ truth_hot > 0
-    f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
-    scores: Floats = (f1 * occurs).sum(axis=1) / occurs.sum(axis=1)
+    f1, occurs = class_f1_of(truth, predicted, counts, classes)
+    drawn = occurs > 0
+    scores: Floats = (f1 * drawn).sum(axis=1) / drawn.sum(axis=1)
     return scores
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.registry.bootstrap import Codes, Difference, accuracy_of, bounds, draw_counts, macro_f1_of
-from plumbline.registry.slices import SliceChange, slice_changes
+from plumbline.registry.slices import SliceChange, class_changes, slice_changes
 from plumbline.settings.pipelines import GateSettings
 
 Texts = Sequence[str]
@@ -113,10 +113,10 @@ def _health(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) 
 
 
 def _against_floors(rows: Rows, rules: GateSettings, numbers: dict[str, Any]) -> tuple[list[str], list[str]]:
-    truth, (challenger,), classes = _encode(rows.truth, rows.challenger)
+    truth, (challenger,), labels = _encode(rows.truth, rows.challenger)
     counts = draw_counts(len(truth), resamples=rules.resamples, seed=rules.seed)
     accuracy = bounds(float((truth == challenger).mean()), accuracy_of(truth, challenger, counts), rules.confidence)
-    macro_f1 = float(macro_f1_of(truth, challenger, np.ones((1, len(truth))), classes)[0])
+    macro_f1 = float(macro_f1_of(truth, challenger, np.ones((1, len(truth))), len(labels))[0])
     majority = float(np.bincount(truth).max() / len(truth))
     floor = majority + rules.floor_margin
     numbers |= {
@@ -145,15 +145,17 @@ def _against_floors(rows: Rows, rules: GateSettings, numbers: dict[str, Any]) ->
 def _against_champion(
     rows: Rows, champion_answers: Texts, rules: GateSettings, numbers: dict[str, Any]
 ) -> tuple[list[str], list[str]]:
-    truth, (challenger, champion), classes = _encode(rows.truth, rows.challenger, champion_answers)
+    truth, (challenger, champion), labels = _encode(rows.truth, rows.challenger, champion_answers)
     counts = draw_counts(len(truth), resamples=rules.resamples, seed=rules.seed)
     differences = {
         "accuracy": _accuracy_difference(truth, challenger, champion, counts, rules.confidence),
-        "macro_f1": _macro_f1_difference(truth, challenger, champion, counts, classes, rules.confidence),
+        "macro_f1": _macro_f1_difference(truth, challenger, champion, counts, len(labels), rules.confidence),
     }
     main, other = rules.metric, "macro_f1" if rules.metric == "accuracy" else "accuracy"
-    changes = slice_changes(
-        {"class": rows.truth, "board": rows.boards},
+    changes = class_changes(
+        truth, challenger, champion, labels=labels, counts=counts, min_rows=rules.slice_min_rows
+    ) + slice_changes(
+        {"board": rows.boards},
         challenger_right=challenger == truth,
         champion_right=champion == truth,
         min_rows=rules.slice_min_rows,
@@ -162,11 +164,11 @@ def _against_champion(
     numbers |= {
         "champion": {
             "accuracy": float((truth == champion).mean()),
-            "macro_f1": float(macro_f1_of(truth, champion, ones, classes)[0]),
+            "macro_f1": float(macro_f1_of(truth, champion, ones, len(labels))[0]),
         },
         "challenger": {
             "accuracy": float((truth == challenger).mean()),
-            "macro_f1": float(macro_f1_of(truth, challenger, ones, classes)[0]),
+            "macro_f1": float(macro_f1_of(truth, challenger, ones, len(labels))[0]),
         },
         "difference": {name: vars(difference) for name, difference in differences.items()},
         "slices": [vars(change) for change in changes],
@@ -205,7 +207,7 @@ def _worse(changes: Sequence[SliceChange], rules: GateSettings) -> list[SliceCha
 
 def _slice_sentence(change: SliceChange) -> str:
     return (
-        f"On {change.kind} {change.value} ({change.rows} rows) accuracy falls from {change.champion:.3f} to "
+        f"On {change.kind} {change.value} ({change.rows} rows) {change.measure} falls from {change.champion:.3f} to "
         f"{change.challenger:.3f} (p = {change.p_worse:.2g})."
     )
 
@@ -226,9 +228,9 @@ def _macro_f1_difference(
     return bounds(float(estimate[0]), resampled, confidence)
 
 
-def _encode(truth: Texts, *answers: Texts) -> tuple[Codes, list[Codes], int]:
+def _encode(truth: Texts, *answers: Texts) -> tuple[Codes, list[Codes], list[str]]:
     """Labels as integers over all labels that occur anywhere: the models may know different classes."""
     labels = sorted({*truth, *(label for answer in answers for label in answer)})
     index = {label: number for number, label in enumerate(labels)}
     coded = [np.array([index[label] for label in texts], dtype=np.int64) for texts in (truth, *answers)]
-    return coded[0], coded[1:], len(labels)
+    return coded[0], coded[1:], labels

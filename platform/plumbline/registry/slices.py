@@ -1,4 +1,4 @@
-"""Slices of the evaluation rows on which two models are compared, with an exact test for small ones."""
+"""Slices of the evaluation rows on which two models are compared, with tests that fit small ones."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.registry.bootstrap import Codes, Floats, class_f1_of
+
 
 @dataclass(frozen=True)
 class SliceChange:
-    """How two models do on the rows that share a value."""
+    """How two models do on one slice."""
 
     kind: str
     """`class` or `board`."""
 
     value: str
     rows: int
+    measure: str
+    """`accuracy` for boards. `F1` for classes: on the rows of one class alone, accuracy is recall, and a model that
+    answers that class too often would have the highest."""
+
     champion: float
-    """Share of rows that the champion answers rightly."""
-
     challenger: float
-    """Share of rows that the challenger answers rightly."""
-
     difference: float
     p_worse: float
-    """Chance of a fall at least this large if both models were equally good: exact, one-sided."""
+    """Chance of a fall at least this large if both models were equally good, one-sided."""
 
 
 def slice_changes(
@@ -37,7 +39,7 @@ def slice_changes(
     champion_right: NDArray[np.bool_],
     min_rows: int,
 ) -> list[SliceChange]:
-    """Compares two models on every value with at least `min_rows` rows.
+    """Compares two models' accuracy on every value with at least `min_rows` rows, by an exact test.
 
     Args:
         groups: Kind of slice to each row's value.
@@ -59,6 +61,7 @@ def slice_changes(
                     kind=kind,
                     value=value,
                     rows=rows,
+                    measure="accuracy",
                     champion=float(champion.mean()),
                     challenger=float(challenger.mean()),
                     difference=float(challenger.mean() - champion.mean()),
@@ -66,6 +69,41 @@ def slice_changes(
                 )
             )
     return changes
+
+
+def class_changes(
+    truth: Codes, challenger: Codes, champion: Codes, *, labels: Sequence[str], counts: Floats, min_rows: int
+) -> list[SliceChange]:
+    """Compares two models' F1 on every class with at least `min_rows` rows, by paired bootstrap.
+
+    Args:
+        truth: Class index of each row, shape [rows].
+        challenger: The challenger's answers, shape [rows].
+        champion: The champion's answers, shape [rows].
+        labels: Text of each class index.
+        counts: Draws of `draw_counts`, shape [resamples, rows].
+        min_rows: Smaller classes are left out.
+    """
+    once = np.ones((1, len(truth)))
+    now, rows = class_f1_of(truth, challenger, once, len(labels))
+    before, _ = class_f1_of(truth, champion, once, len(labels))
+    drawn_now, _ = class_f1_of(truth, challenger, counts, len(labels))
+    drawn_before, _ = class_f1_of(truth, champion, counts, len(labels))
+    not_worse = (drawn_now >= drawn_before).mean(axis=0)
+    return [
+        SliceChange(
+            kind="class",
+            value=label,
+            rows=int(rows[0, index]),
+            measure="F1",
+            champion=float(before[0, index]),
+            challenger=float(now[0, index]),
+            difference=float(now[0, index] - before[0, index]),
+            p_worse=float(not_worse[index]),
+        )
+        for index, label in enumerate(labels)
+        if rows[0, index] >= min_rows
+    ]
 
 
 def p_worse(*, lost: int, won: int) -> float:

@@ -34,6 +34,10 @@ class ControllerSettings(BaseModel):
     require_approval: bool = False
     """A retraining waits for `plumbline controller approve ID` before it starts."""
 
+    training_settings: dict[str, str] = Field(default={"model.eval_days": "7", "model.calibration_days": "7"})
+    """Settings that a retraining runs with. After drift the newest week judges and the week before it calibrates,
+    so that the rows to learn from reach into what has moved."""
+
     max_attempts: int = Field(default=2, ge=1)
     """A retraining that failed, or that a stop of the controller cut off, is tried so many times in all."""
 

@@ -34,7 +34,7 @@ class GateSettings(BaseModel):
     """Slices (boards, classes) with fewer rows are not judged."""
 
     slice_tolerance: float = Field(default=0.05, ge=0)
-    """A slice's accuracy may fall by this much; a larger fall rejects when it is significant, too."""
+    """A board's accuracy or a class's F1 may fall by this much; a larger fall rejects when it is significant, too."""
 
     slice_alpha: float = Field(default=0.05, gt=0, lt=1)
     """Chance of rejecting for a slice although none is worse, over all slices together."""
