@@ -31,7 +31,7 @@ from plumbline.data.scenarios import SCENARIOS, apply_scenario
 WEEK = timedelta(days=7)
 WINDOW = 2 * WEEK
 UNSEEN_WEEKS = 3
-"""Last weeks of the reference that the classifier is not fitted on."""
+"""Last weeks of the reference that the classifier is not fitted on; fewer where the reference is short."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,10 @@ def sweep(stream: str, frame: pd.DataFrame, scenarios: list[str], policy: DriftP
     weeks = int((frame["event_timestamp"].max() - begin) / WEEK) + 1
     change_point = begin + (weeks - max(3, weeks // 4)) * WEEK
     end = change_point - WINDOW
-    classifier = Classifier(known_at(frame[frame["event_timestamp"] < end - UNSEEN_WEEKS * WEEK], end))
+    unseen = end - min(UNSEEN_WEEKS, max(1, (end - begin) // WEEK // 3)) * WEEK
+    classifier = Classifier(known_at(frame[frame["event_timestamp"] < unseen], end))
     reference = classifier.answer(known_at(frame, end))
-    fitted = reference["event_timestamp"] < end - UNSEEN_WEEKS * WEEK
+    fitted = reference["event_timestamp"] < unseen
     reference.loc[fitted, "prediction"] = None
     reference.loc[fitted, "probability"] = np.nan
     detector = Detector(reference, policy, anchor=end)
