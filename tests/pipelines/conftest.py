@@ -21,7 +21,7 @@ from plumbline.storage import open_store
 
 Command = Callable[..., subprocess.Popen[str]]
 
-FAST = ("--set", "model.epochs=3", "--set", "model.refit=false", "--set", "model.bucket_bits=14")
+FAST = ("--set", "model.epochs=3", "--set", "model.refit=false", "--set", "model.threads=1")
 """Trains a model that is good enough for the gate, in a few seconds."""
 
 

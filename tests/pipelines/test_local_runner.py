@@ -56,7 +56,8 @@ def read(
             sys.stdout.write("loud on stdout\n")
             sys.stderr.write("loud on stderr\n")
     metrics.log_metric("length", float(len(shouted)))
-    return f"{shouted}: {(Path(data.path) / 'text').read_text()}; {int(data.metadata['rows'])}; {Path(model.path).read_text()}"
+    text, rows = (Path(data.path) / "text").read_text(), int(data.metadata["rows"])
+    return f"{shouted}: {text}; {rows}; {Path(model.path).read_text()}"
 
 
 @pytest.fixture

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
 from plumbline import paths
 from plumbline.errors import DependencyError
 from plumbline.registry.runs import child_run, close_left_open, open_parent, pipeline_runs
-from plumbline.registry.tracking import configure, tracking_uri
+from plumbline.registry.tracking import configure, create_database, tracking_uri
 from plumbline.settings import Settings, load_settings
 from plumbline.settings.tracking import TrackingSettings
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's migrations take a second: once for all tests."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    create_database(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _database(settings: Settings, empty_database: Path) -> None:
+    target = paths.tracking_dir(settings) / "mlflow.db"
+    target.parent.mkdir(parents=True)
+    shutil.copy(empty_database, target)
 
 
 def test_the_address_is_a_file_under_home_unless_set(settings: Settings) -> None:

@@ -54,9 +54,9 @@ def show(which: WhichArgument, as_json: JsonOption = False) -> None:
         "snapshot_id": found.tags.get(TAG_SNAPSHOT),
         "as_of": found.tags.get(TAG_AS_OF),
         "digest": found.tags.get(TAG_DIGEST),
-        "accuracy": _float(found.tags.get("plumbline.accuracy")),
-        "macro_f1": _float(found.tags.get("plumbline.macro_f1")),
-        "n": _float(found.tags.get("plumbline.n")),
+        "accuracy": _number(found.tags.get("plumbline.accuracy")),
+        "macro_f1": _number(found.tags.get("plumbline.macro_f1")),
+        "n": _number(found.tags.get("plumbline.n")),
         "gate": found.tags.get(TAG_VERDICT),
         "reasons": found.tags.get("plumbline.gate.reasons"),
     }
@@ -153,5 +153,6 @@ def _aliases(registry: Any) -> dict[str, Any]:
     return {alias: registry.version_of(alias) for alias in ("champion", "challenger", "previous")}
 
 
-def _float(text: str | None) -> float | None:
-    return None if text is None else float(json.loads(text))
+def _number(text: str | None) -> int | float | None:
+    number: int | float | None = None if text is None else json.loads(text)
+    return number

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plumbline.errors import PlumblineError
-from plumbline.registry.models import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
+from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.runs import Run
 
 _MODEL_CODE = "plumbline.model.mlflow_model"

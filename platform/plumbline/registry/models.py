@@ -12,17 +12,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
 
 from plumbline import paths
 from plumbline.errors import GateRefusedError, IntegrityError, MissingInputError
 from plumbline.registry.audit import AuditEntry, AuditLog
+from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE, local_content
 from plumbline.registry.digest import folder_digest
 from plumbline.registry.tracking import Tracking, configure, exclusive
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+__all__ = [
+    "CARD_FILE",
+    "CHALLENGER",
+    "CHAMPION",
+    "MODEL_FOLDER",
+    "PREVIOUS",
+    "REFERENCE_FILE",
+    "TAG_AS_OF",
+    "TAG_DIGEST",
+    "TAG_PROMOTED_AT",
+    "TAG_ROLLED_BACK_AT",
+    "TAG_SNAPSHOT",
+    "TAG_VERDICT",
+    "LoadedModel",
+    "ModelRegistry",
+    "ModelVersion",
+]
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -34,15 +52,6 @@ TAG_PROMOTED_AT = "plumbline.promoted_at"
 TAG_ROLLED_BACK_AT = "plumbline.rolled_back_at"
 TAG_AS_OF = "plumbline.as_of"
 TAG_SNAPSHOT = "plumbline.snapshot"
-
-MODEL_FOLDER = "posting_model"
-"""Name of the PostingModel artefact inside the logged model's `artifacts` folder."""
-
-REFERENCE_FILE = "reference.parquet"
-"""Name of the monitors' reference, beside the model."""
-
-CARD_FILE = "model_card.md"
-"""Name of the model card, beside the model."""
 
 _Names = list[str]  # inside the class, `list` is its method
 _Entries = list[AuditEntry]
@@ -122,7 +131,7 @@ class ModelRegistry:
         """
         from mlflow.exceptions import MlflowException
 
-        content = self._content(artifact_uri)
+        content = local_content(self._settings, artifact_uri)
         with contextlib.suppress(MlflowException):  # it exists from the second version on
             self._client.create_registered_model(self._name)
         version = str(
@@ -256,7 +265,8 @@ class ModelRegistry:
         """
         found = self._find(alias_or_version)
         tags = dict(found.tags)
-        content = self._content(self._client.get_model_version_download_uri(self._name, str(found.version)))
+        uri = self._client.get_model_version_download_uri(self._name, str(found.version))
+        content = local_content(self._settings, uri, tags.get(TAG_DIGEST))
         if folder_digest(content) != tags.get(TAG_DIGEST):
             raise IntegrityError(
                 f"The content of model version {found.version} in {content} is not what was registered. "
@@ -269,22 +279,6 @@ class ModelRegistry:
             card=_if_file(content / CARD_FILE),
             tags=tags,
         )
-
-    def _content(self, uri: str) -> Path:
-        """The `artifacts` folder of a logged model: in place when it is a local path, else downloaded."""
-        parsed = urlparse(uri)
-        if parsed.scheme in ("", "file"):
-            root = Path(unquote(parsed.path))
-        else:
-            from mlflow.artifacts import download_artifacts
-
-            cache = paths.tracking_dir(self._settings) / "downloads"
-            cache.mkdir(parents=True, exist_ok=True)
-            root = Path(download_artifacts(artifact_uri=uri, dst_path=str(cache)))
-        content = root / "artifacts"
-        if not (content / MODEL_FOLDER).is_dir():
-            raise MissingInputError(f"{content} holds no {MODEL_FOLDER}: the model's files are gone. Train it again.")
-        return content
 
     def _find(self, alias_or_version: str) -> MlflowVersion:
         from mlflow.exceptions import MlflowException

@@ -67,7 +67,7 @@ def configure(settings: Settings) -> Tracking:
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     if settings.tracking.uri is None:
-        _create_database(Path(uri.removeprefix(_SQLITE)))
+        create_database(Path(uri.removeprefix(_SQLITE)))
     client = mlflow.MlflowClient(uri, uri)
     return Tracking(uri, client, _experiment(client, settings))
 
@@ -82,8 +82,11 @@ def import_mlflow() -> Any:
     return mlflow
 
 
-def _create_database(path: Path) -> None:
-    """Creates the schema in a file aside and renames it: a killed process leaves no half a schema.
+def create_database(path: Path) -> None:
+    """Creates MLflow's SQLite database, unless it is there.
+
+    The schema is made in a file aside that is renamed when it is whole: a killed process leaves no half a schema,
+    and the many small commits of MLflow's migrations need not each wait for the disk.
 
     Write-ahead logging is a property of the file: from then on readers (serving's alias watcher) and a writer
     (the pipeline) do not block each other. MLflow itself waits up to 20 s for another writer.
@@ -94,17 +97,26 @@ def _create_database(path: Path) -> None:
         if path.is_file():
             return
         from mlflow.store.db import utils
+        from sqlalchemy import event
 
         aside = path.with_suffix(".incoming")
         for leftover in path.parent.glob(f"{aside.name}*"):
             leftover.unlink()
         database: Any = utils  # MLflow's own functions for this carry no types
         engine = database.create_sqlalchemy_engine(f"{_SQLITE}{aside}")
+        event.listen(engine, "connect", _without_waiting)
         database._initialize_tables(engine)
         engine.dispose()
         with contextlib.closing(sqlite3.connect(aside)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
         aside.rename(path)
+
+
+def _without_waiting(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA journal_mode=MEMORY")
 
 
 def _experiment(client: MlflowClient, settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,11 +32,12 @@ def run_ui(settings: Settings, line: list[str]) -> int:
     """Runs it until it is stopped; creates the database first where there is none.
 
     Returns:
-        Its exit code; 0 when it was stopped by Ctrl-C.
+        Its exit code; 0 when it was stopped by Ctrl-C or SIGTERM.
     """
     configure(settings)
     # Background jobs of MLflow's server (eight more processes) serve features that nothing here uses.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end is the same as Ctrl-C
     with subprocess.Popen(line, env=environment) as server:
         try:
             return server.wait()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from plumbline.registry.models import MODEL_FOLDER, REFERENCE_FILE
+from plumbline.registry.content import MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.reference import reference_frame
 from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.train import HISTORY

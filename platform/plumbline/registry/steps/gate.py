@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from plumbline.registry.compare import trained_until
+from plumbline.registry.content import REFERENCE_FILE
 from plumbline.registry.gate import Candidate, GateVerdict, Rows, decide
-from plumbline.registry.models import CHAMPION, REFERENCE_FILE, LoadedModel, ModelRegistry
+from plumbline.registry.models import CHAMPION, LoadedModel, ModelRegistry
 from plumbline.registry.reference import EVALUATION, PART, PREDICTION, answer
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY, calibration_error

@@ -12,16 +12,9 @@ from plumbline import __version__
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.registry.artifact import log_model
 from plumbline.registry.card import CardFacts, write_card
+from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.gate import GateVerdict
-from plumbline.registry.models import (
-    CARD_FILE,
-    MODEL_FOLDER,
-    REFERENCE_FILE,
-    TAG_AS_OF,
-    TAG_SNAPSHOT,
-    TAG_VERDICT,
-    ModelRegistry,
-)
+from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT, TAG_VERDICT, ModelRegistry
 from plumbline.registry.runs import parent_run
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from plumbline.registry.content import MODEL_FOLDER
 from plumbline.registry.datasets import log_dataset
-from plumbline.registry.models import MODEL_FOLDER
 from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.training_set import read_training_set
 
