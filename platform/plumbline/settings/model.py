@@ -34,13 +34,16 @@ class ModelSettings(BaseModel):
     batch_size: int = Field(default=256, ge=1)
     """Rows per step."""
 
-    learning_rate: float = Field(default=4e-3, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0)
     """Highest learning rate; it rises over the first twentieth of the steps, then falls linearly to zero."""
 
-    weight_decay: float = Field(default=0.3, ge=0)
-    """Decoupled weight decay (AdamW)."""
+    l2: float = Field(default=2.6e-4, ge=0)
+    """Factor of the weights in the gradient, for the text's parameters. 1 / (rows * C) of a linear SVM."""
 
-    ngram_dropout: float = Field(default=0.4, ge=0, lt=1)
+    structured_l2: float = Field(default=1e-2, ge=0)
+    """The same for structured features. Many of them (counts, shares of labels) shift with time: text comes first."""
+
+    ngram_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Share of a text's n-grams that a training step does not see."""
 
     structured_dropout: float = Field(default=0.5, ge=0, lt=1)
@@ -55,14 +58,11 @@ class ModelSettings(BaseModel):
     hidden_dim: int = Field(default=32, ge=1)
     """Width of the deep part's hidden layer."""
 
-    term_weight: float = Field(default=0.2, ge=0)
+    term_weight: float = Field(default=0.3, ge=0)
     """Weight of a label term (a weak label) against a posting; 0 leaves the terms out."""
 
     min_count: int = Field(default=2, ge=1)
     """An n-gram is kept when so many training texts have it."""
-
-    bucket_bits: int = Field(default=22, ge=10, le=24)
-    """Hashes are cut to so many bits: memory of the lookup table against collisions."""
 
     refit: bool = True
     """Train once more with the calibration rows, keeping the temperature that they gave; see docs/model.md."""
