@@ -65,14 +65,15 @@ format: $(VENV)/.installed-dev ## Format the code
 
 .PHONY: lock
 lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
-	@set -e; compile() { $(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) \
-	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml "$$@"; }; \
-	compile --extra dev -o requirements/dev.lock; \
-	sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/dev.lock; \
-	for role in $(ROLES); do \
-	  compile --extra $$role --constraint requirements/dev.lock -o requirements/$$role.lock; \
-	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/$$role.lock; \
-	done
+	@# An existing pin of torch would be taken for the CUDA build, with gigabytes below it: resolve it afresh.
+	@set -e; resolve() { touch $$2; sed -i '/^torch==/d' $$2; \
+	  $(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-find-links pyproject.toml --extra $$1 -o $$2 $$3; \
+	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' $$2; }; \
+	resolve dev requirements/dev.lock; \
+	for role in $(ROLES); do resolve $$role requirements/$$role.lock "--constraint requirements/dev.lock"; done
+	@! grep -lE '^nvidia-' requirements/*.lock || \
+	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
 
 .PHONY: clean
 clean: ## Remove what runs have left (not .venv)

@@ -78,7 +78,7 @@ def drift_tests(tests: list[dict[str, Any]], *, most: int = 14) -> str:
         reverse=True,
     )[:most]
     figure, axes = _figure(height=0.6 + 0.26 * max(len(ratios), 1))
-    labels = [f"{test['name']} {test['column'] or ''}".strip() for _, test in ratios]
+    labels = [test["name"].replace(":", " of ") for _, test in ratios]
     colours = [BAD if test["breached"] else MUTED for _, test in ratios]
     axes.barh(labels, [min(ratio, 10.0) for ratio, _ in ratios], color=colours)
     axes.axvline(1.0, color=INK, linestyle=":")
