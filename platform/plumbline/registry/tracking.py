@@ -75,6 +75,7 @@ def configure(settings: Settings) -> Tracking:
 def import_mlflow() -> Any:
     """Imports MLflow without its usage reports and without its chatter on standard error."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is for results
     import mlflow
 
     for name in ("mlflow", "alembic"):
