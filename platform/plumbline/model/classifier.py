@@ -85,7 +85,7 @@ class PostingModel:
         return dict(self._metadata)
 
     def encode(self, records: Sequence[Record]) -> EncodedBatch:
-        """Pre-processes records; about a quarter of a millisecond for one posting of 200 words."""
+        """Pre-processes records; some 0.4 ms for one posting of 200 words, 0.1 ms each in batches of 16."""
         titles = [str(record.get("title") or "") for record in records]
         descriptions = [str(record.get("description") or "") for record in records]
         return EncodedBatch(self.text.encode(titles, descriptions), self.features.encode(records))

@@ -24,11 +24,12 @@ NGRAMS_VERSION: Final = 1
 _EXTRA_WORD_CHARACTERS: Final = "+#"
 """Kept inside words, for C++ and C#."""
 
-_TABLE_SIZE: Final = 0x3000
-"""Code points at or above (East Asian scripts, emoji) count as one unknown word character or separator."""
+_TABLE_SIZE: Final = 0x10000
+"""Code points beyond (emoji, historic scripts) count as separators."""
 
 _LONGEST_WORD: Final = 64
 _BASE: Final = 0x9E3779B97F4A7C15
+_ALL_BITS: Final = 0xFFFFFFFFFFFFFFFF
 _SPACE: Final = 32
 
 
@@ -46,7 +47,7 @@ _POWERS: Final = np.array([pow(_BASE, k, 1 << 64) for k in range(_LONGEST_WORD)]
 
 def mix(values: HashArray, salt: int) -> HashArray:
     """Spreads polynomial hashes over all 64 bits (finaliser of SplitMix64, Steele et al. 2014)."""
-    z = values + np.uint64((salt * _BASE) & 0xFFFFFFFFFFFFFFFF)
+    z = values + np.uint64((salt * _BASE) & _ALL_BITS)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -78,6 +79,9 @@ class TextBatch:
         self._codes = codes
         self._in_word = in_word
         self._row_ends = np.cumsum(lengths)
+        self._sizes = np.minimum(self._ends - self._starts, _LONGEST_WORD)
+        self._firsts = np.cumsum(self._sizes) - self._sizes
+        self._sums = self._letter_sums()
         self._word_rows: IntArray = np.searchsorted(self._row_ends, self._starts, side="right")
 
     @property
@@ -127,16 +131,20 @@ class TextBatch:
             valid = np.flatnonzero(inner)
             first = np.where(in_word[valid], valid, valid + 1)
             all_rows.append(rows[first])
-            all_values.append(mix(polynomial[valid], salt + n))
+            all_values.append(polynomial[valid] + np.uint64((n * _BASE) & _ALL_BITS))  # salts `mix` by n
         if not all_rows:
             return Hashes(np.zeros(0, np.int64), np.zeros(0, np.uint64))
-        return Hashes(np.concatenate(all_rows), np.concatenate(all_values))
+        return Hashes(np.concatenate(all_rows), mix(np.concatenate(all_values), salt))
 
     def _word_polynomials(self, length: int) -> HashArray:
-        if not len(self._starts):
-            return np.zeros(0, dtype=np.uint64)
-        sizes = np.minimum(self._ends - self._starts, min(length, _LONGEST_WORD))
-        first = np.cumsum(sizes) - sizes
-        position = np.arange(int(sizes.sum())) - np.repeat(first, sizes)
-        letters = self._codes[np.repeat(self._starts, sizes) + position].astype(np.uint64)
-        return np.add.reduceat(letters * _POWERS[position], first)
+        """Of the first `length` characters of each word."""
+        polynomials: HashArray = self._sums[self._firsts + np.minimum(self._sizes, length)] - self._sums[self._firsts]
+        return polynomials
+
+    def _letter_sums(self) -> HashArray:
+        """Running sums of character times power, over the words' characters, modulo 2^64."""
+        position = np.arange(int(self._sizes.sum())) - np.repeat(self._firsts, self._sizes)
+        letters = self._codes[np.repeat(self._starts, self._sizes) + position].astype(np.uint64)
+        sums = np.zeros(len(letters) + 1, dtype=np.uint64)
+        np.cumsum(letters * _POWERS[position], out=sums[1:])
+        return sums
