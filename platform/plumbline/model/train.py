@@ -60,10 +60,7 @@ def train(
     Raises:
         UserError: There are no rows, or fewer than two classes.
     """
-    import torch
-
     start = time.monotonic()
-    torch.set_num_threads(config.threads)
     labels = sorted({str(label) for label in train["label"]})
     if len(labels) < _LEAST_CLASSES:
         raise UserError(

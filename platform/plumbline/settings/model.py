@@ -16,8 +16,8 @@ class ModelSettings(BaseModel):
     seed: int = 7
     """Seed of the split, the weights, the order of rows and the dropout."""
 
-    threads: int = Field(default=2, ge=1)
-    """Threads that training may use."""
+    threads: int = Field(default=1, ge=1)
+    """Threads that training may use. Steps are so small that a second thread costs more than it brings."""
 
     eval_days: int = Field(default=14, ge=1)
     """The last days of labelled postings, which no model is trained on, and the gate decides by."""
