@@ -45,7 +45,7 @@ def submit(name: str, arguments: Mapping[str, Any], settings: Settings, *, host:
     """
     host = host.rstrip("/")
     _require_server(host, settings.pipelines.timeout_seconds)
-    import kfp_server_api  # type: ignore[import-untyped]
+    import kfp_server_api
     from kfp.client import Client
 
     namespace = settings.pipelines.namespace

@@ -158,7 +158,8 @@ def test_readiness_is_a_real_prediction_that_is_not_logged(serve: Serve) -> None
 
 def test_liveness_models_and_metrics(serve: Serve, posting: Posting) -> None:
     served = serve()
-    served.client.post("/v1/classify", json=posting)
+    answered = served.client.post("/v1/classify", json=posting)
+    assert answered.status_code == 200, answered.text
     served.client.post("/v1/classify", content=b"{}")
     assert served.client.get("/healthz").json() == {"status": "alive"}
     (model,) = served.client.get("/v1/models").json()["models"]

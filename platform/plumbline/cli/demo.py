@@ -46,5 +46,6 @@ def demo(
     else:
         progress_console.print(
             f"\nDone in {figures['seconds_total']:.0f} s, at most {figures['peak_rss_mb'] / 1024:.1f} GiB. "
-            f"Open {out / 'report.html'}; every figure is in {out / 'report.json'}."
+            f"Open {out / 'report.html'}; every figure is in {out / 'report.json'}.",
+            soft_wrap=True,
         )

@@ -35,11 +35,11 @@ class Progress:
 
     def heading(self, text: str) -> None:
         """Announces a part of the story."""
-        self._console.print(f"[bold]{text}[/bold]")
+        self._console.print(f"[bold]{text}[/bold]", soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Prints a line."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -50,8 +50,8 @@ class Progress:
             with self._console.status(f"  {name} ..."):
                 yield step
         else:
-            self._console.print(f"  {name} ...")
+            self._console.print(f"  {name} ...", soft_wrap=True)
             yield step
         seconds = time.monotonic() - begin
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 2)
-        self._console.print(f"  [green]✓[/green] {name} [dim]{seconds:.1f} s[/dim]  {step.outcome}")
+        self._console.print(f"  [green]✓[/green] {name} [dim]{seconds:.1f} s[/dim]  {step.outcome}", soft_wrap=True)

@@ -16,7 +16,7 @@ from plumbline.registry.runs import Run
 
 _MODEL_CODE = "plumbline.model.mlflow_model"
 _EXAMPLES = 20
-_PACKAGES = ("plumbline", "numpy", "pandas", "torch", "safetensors", "tokenizers")
+_PACKAGES = ("plumbline", "numpy", "pandas", "torch", "safetensors")
 
 
 @dataclass(frozen=True)
