@@ -48,7 +48,9 @@ demo: $(VENV)/.installed-demo ## Run the whole line; DATA=file MAPPING=file for 
 
 .PHONY: test
 test: $(VENV)/.installed-dev ## Run the tests
-	@$(BIN)/python -m pytest
+	@# DuckDB's binding reports to standard error at exit, after pytest's summary, which is to be the last word.
+	@mkdir -p build; $(BIN)/python -m pytest 2> build/pytest-stderr.log || \
+	  { code=$$?; [ $$code -le 1 ] || cat build/pytest-stderr.log >&2; exit $$code; }
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated files are current

@@ -1,22 +1,28 @@
 """What the platform needs of a model. Any class with these members can take the classifier's place.
 
 The pipeline saves it, the registry keeps its folder, serving loads it, and times `encode` (CPU, pre-processing)
-and `forward` (the network, perhaps on a GPU) apart. The class is named by the setting `model.class_path`.
+and `forward` (the network, perhaps on a GPU) apart. The function that trains is named by the setting
+`model.trainer`; the class of a trained model stands in its folder's `config.json`.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.errors import IntegrityError, MissingInputError, SettingsError
 from plumbline.features.schema import FeatureSpec
+from plumbline.settings.model import ModelSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONFIG_FILE: Final = "config.json"
 CLASS_KEY: Final = "class_path"
@@ -82,19 +88,64 @@ class TextClassifier(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained model and how it came about."""
+
+    model: TextClassifier
+    history: list[dict[str, Any]]
+    """One entry per epoch, or none: `epoch` and figures such as `loss` and, on the calibration rows, `accuracy`."""
+
+
+class Trainer(Protocol):
+    """Trains a classifier: what the setting `model.trainer` names."""
+
+    def __call__(
+        self,
+        train: pd.DataFrame,
+        calibration: pd.DataFrame,
+        *,
+        feature_specs: Sequence[FeatureSpec],
+        label_terms: pd.DataFrame | None,
+        config: ModelSettings,
+        on_epoch: Callable[[int, dict[str, Any]], None] | None = None,
+    ) -> TrainingResult:
+        """Trains.
+
+        Args:
+            train: Labelled postings with their feature values: `title`, `description`, `label`, a column per feature.
+            calibration: Later ones, same columns; may be empty.
+            feature_specs: Features to use; columns that are not there count as missing.
+            label_terms: Weak labels (`text`, `label`), or None.
+            config: Settings of the group `model`.
+            on_epoch: Called after each epoch with its number (from 1) and figures.
+
+        Raises:
+            UserError: There is too little to train on.
+        """
+        ...
+
+
+def import_trainer(path: str) -> Trainer:
+    """Imports the training function that a setting names.
+
+    Raises:
+        SettingsError: It cannot be imported, or cannot be called.
+    """
+    found = _imported(path, "training function", "model.trainer")
+    if not callable(found):
+        raise SettingsError(f"The training function {path} cannot be called; see docs/model.md.")
+    trainer: Trainer = found
+    return trainer
+
+
 def model_class(class_path: str) -> type[TextClassifier]:
     """Imports a model's class.
 
     Raises:
         SettingsError: It cannot be imported, or lacks a member of `TextClassifier`.
     """
-    module_name, _, name = class_path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(
-            f"The model class {class_path} cannot be imported ({error}). Set model.class_path."
-        ) from error
+    found = _imported(class_path, "model class", f"`{CLASS_KEY}` in the model's {CONFIG_FILE}")
     # `labels`, `feature_specs` and `metadata` may be set when an instance is made.
     needed = ("load", "save", "encode", "forward", "predict_proba")
     missing = [member for member in needed if not hasattr(found, member)]
@@ -102,6 +153,14 @@ def model_class(class_path: str) -> type[TextClassifier]:
         raise SettingsError(f"The model class {class_path} has no {', '.join(missing)}; see docs/model.md.")
     checked: type[TextClassifier] = found
     return checked
+
+
+def _imported(path: str, what: str, where: str) -> Any:
+    module_name, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"The {what} {path} cannot be imported ({error}). Correct {where}.") from error
 
 
 def load_model(path: Path) -> TextClassifier:

@@ -18,6 +18,7 @@ from plumbline.model.calibrate import calibration_error, fit_sharpness, log_loss
 from plumbline.model.classifier import PostingModel
 from plumbline.model.fitting import Rows, fit
 from plumbline.model.metrics import macro_f1
+from plumbline.model.protocol import TrainingResult
 from plumbline.model.structured import FeatureEncoder
 from plumbline.model.text import HashedBlock, TextEncoder, hash_texts
 from plumbline.settings.model import ModelSettings
@@ -26,16 +27,6 @@ OnEpoch = Callable[[int, dict[str, Any]], None]
 Codes = NDArray[np.int64]
 
 _LEAST_CLASSES: Final = 2
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """A trained model and how it came about."""
-
-    model: PostingModel
-    history: list[dict[str, Any]]
-    """One entry per epoch of the first fit: `epoch`, `loss`, and on the calibration rows `accuracy`, `macro_f1`,
-    `log_loss`."""
 
 
 def train(
@@ -47,15 +38,10 @@ def train(
     config: ModelSettings,
     on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
-    """Trains a classifier.
+    """Trains the classifier; see `plumbline.model.protocol.Trainer`.
 
-    Args:
-        train: Labelled postings with their feature values: `title`, `description`, `label`, a column per feature.
-        calibration: Later ones, same columns; may be empty, then probabilities are not calibrated.
-        feature_specs: Features to use; columns that are not there count as missing.
-        label_terms: Weak labels (`text`, `label`), or None; terms of classes that no posting has are left out.
-        config: Settings.
-        on_epoch: Called after each epoch of the first fit with its number (from 1) and figures.
+    The history holds one entry per epoch of the first fit: `epoch`, `loss`, and on the calibration rows `accuracy`,
+    `macro_f1`, `log_loss`. Terms of classes that no posting has are left out.
 
     Raises:
         UserError: There are no rows, or fewer than two classes.

@@ -10,8 +10,8 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    class_path: str = Field(default="plumbline.model.classifier:PostingModel", pattern=r"^[\w.]+:\w+$")
-    """Import path of the model's class, `module:Class`: see `plumbline.model.protocol.TextClassifier`."""
+    trainer: str = Field(default="plumbline.model.train:train", pattern=r"^[\w.]+:\w+$")
+    """Import path of the function that trains: a `plumbline.model.protocol.Trainer`. Put your own model here."""
 
     seed: int = 7
     """Seed of the split, the weights, the order of rows and the dropout."""

@@ -32,13 +32,14 @@ def train(
         model: Folder to write the model and the history of its training to.
     """
     with open_step("train", run_id=run_id, overrides=overrides) as step:
-        from plumbline.model.train import train as fit
+        from plumbline.model.protocol import import_trainer
 
         source = read_training_set(Path(train_set))
         calibration = read_training_set(Path(calibration_set)).postings
         log_dataset(step.run, source.postings, snapshot_id, as_of, "training")
         log_dataset(step.run, calibration, snapshot_id, as_of, "calibration")
         config = step.settings.model
+        fit = import_trainer(config.trainer)
         step.run.params(config.model_dump())
 
         def on_epoch(epoch: int, metrics: dict[str, Any]) -> None:
