@@ -60,6 +60,25 @@ lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated
 	@$(BIN)/lint-imports --no-logo
 	@! grep -nE '://' requirements/*.lock || { echo "Lock files hold names and versions only." >&2; exit 1; }
 
+.PHONY: bench
+bench: bench-generate bench-drift bench-serving ## Run the benchmarks (after a demo); bench-occupations needs DATA=file
+
+.PHONY: bench-generate
+bench-generate: $(VENV)/.installed-dev
+	@$(BIN)/python benchmarks/generate.py 1000000
+
+.PHONY: bench-drift
+bench-drift: $(VENV)/.installed-dev
+	@$(BIN)/python benchmarks/drift.py --seeds 5
+
+.PHONY: bench-serving
+bench-serving: $(VENV)/.installed-dev
+	@$(BIN)/python benchmarks/serving.py
+
+.PHONY: bench-occupations
+bench-occupations: $(VENV)/.installed-dev
+	@$(BIN)/python benchmarks/occupations.py $(if $(DATA),--data "$(DATA)",)
+
 .PHONY: format
 format: $(VENV)/.installed-dev ## Format the code
 	@$(BIN)/ruff check --fix .

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import plumbline.features  # noqa: F401 - before any test imports Feast
 from plumbline.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
