@@ -1,1 +1,1 @@
-"""TODO"""
+"""The classifier: n-grams, network, training, calibration, honest splits, evaluation; the seam for other models."""
