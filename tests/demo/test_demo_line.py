@@ -102,7 +102,7 @@ def test_killed_at_three_points_and_then_run_to_the_end(tmp_path: Path) -> None:
     points = (
         ("Apply, build, join, materialise, compare ...", 3.0, signal.SIGTERM),
         ("Training pipeline ...", 8.0, signal.SIGKILL),
-        ("Open-loop load ...", 2.0, signal.SIGKILL),
+        ("Start Ray Serve and the controller ...", 6.0, signal.SIGKILL),
     )
     for number, (text, seconds_after, how) in enumerate(points):
         log = tmp_path / f"killed-{number}.log"
