@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -327,8 +326,3 @@ def _mean(rows: list[dict[str, Any]], name: str) -> float:
     """Mean over weeks, weighted by their postings."""
     total = sum(row["n"] for row in rows)
     return float(sum(row[name] * row["n"] for row in rows) / total) if total else float("nan")
-
-
-def dump(figures: dict[str, Any]) -> str:
-    """JSON text of the figures."""
-    return json.dumps(figures, indent=2, ensure_ascii=False, default=str)
