@@ -1,0 +1,129 @@
+{{/* What every pod and container has in common. */}}
+
+{{/*
+Fields of a pod's spec above its containers.
+Arguments: root, component, values (of the component; may be empty), and optionally serviceAccount: the name of one
+whose token is mounted. Without it the pod has no token.
+*/}}
+{{- define "plumbline.podSpec" -}}
+{{- $values := .values | default dict -}}
+{{- $root := .root -}}
+serviceAccountName: {{ .serviceAccount | default (include "plumbline.name" (dict "root" $root "component" "default")) }}
+automountServiceAccountToken: {{ if .serviceAccount }}true{{ else }}false{{ end }}
+enableServiceLinks: false
+{{- include "plumbline.pullSecrets" $root }}
+{{- with (default $root.Values.priorityClassName $values.priorityClassName) }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  {{- toYaml (mergeOverwrite (deepCopy $root.Values.podSecurityContext) ($values.podSecurityContext | default dict)) | nindent 2 }}
+{{- with (default $root.Values.nodeSelector $values.nodeSelector) }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with (default $root.Values.tolerations $values.tolerations) }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if gt (int ($values.replicas | default 1)) 1 }}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "plumbline.selectorLabels" (dict "root" $root "component" $.component) | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- with $values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* A container's security context: Pod Security "restricted", and a root file system that cannot be written. */}}
+{{- define "plumbline.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  runAsNonRoot: true
+  capabilities:
+    drop: [ALL]
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{/* Annotations that roll a pod when its settings or secrets change. Arguments: root, values. */}}
+{{- define "plumbline.podAnnotations" -}}
+checksum/settings: {{ include "plumbline.settings.yaml" .root | sha256sum }}
+{{- with (.values | default dict).podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/*
+A container of ours: image of the role, settings, credentials, security, writable folders.
+Arguments: root, role, and optionally needs (list of: store, registry, online, tracking) for credentials.
+The caller writes name, command or args, resources, ports and probes.
+*/}}
+{{- define "plumbline.ours" -}}
+image: {{ include "plumbline.roleImage" . }}
+imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+{{ include "plumbline.containerSecurity" . }}
+env:
+  {{- include "plumbline.credentials" . | nindent 2 }}
+  {{- with .env }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+volumeMounts:
+  {{- include "plumbline.ours.mounts" . | nindent 2 }}
+  {{- with .mounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "plumbline.ours.mounts" -}}
+- {name: settings, mountPath: /etc/plumbline, readOnly: true}
+- {name: home, mountPath: /var/lib/plumbline}
+- {name: tmp, mountPath: /tmp}
+{{- end -}}
+
+{{/* Volumes of a pod of ours. Arguments: root, and optionally home: the name of a claim (else it is temporary). */}}
+{{- define "plumbline.ours.volumes" -}}
+- name: settings
+  configMap:
+    name: {{ include "plumbline.name" (dict "root" .root "component" "settings") }}
+- name: tmp
+  emptyDir: {}
+- name: home
+  {{- if .home }}
+  persistentVolumeClaim:
+    claimName: {{ .home }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+{{- end -}}
+
+{{/* A claim. Arguments: root, component, persistence (enabled, size, storageClass, accessModes). Kept at uninstall. */}}
+{{- define "plumbline.claim" -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  {{- include "plumbline.metadata" . | nindent 2 }}
+  {{- if .root.Values.keepVolumes }}
+  annotations:
+    helm.sh/resource-policy: keep
+  {{- end }}
+spec:
+  accessModes: {{ toJson (default (list "ReadWriteOnce") .persistence.accessModes) }}
+  {{- with (default .root.Values.global.storageClass .persistence.storageClass) }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .persistence.size }}
+{{- end -}}

@@ -1,0 +1,58 @@
+{{/*
+The platform's settings file: what follows from the chart's values, with .Values.settings laid over it.
+It holds no secret; it is the same for every role.
+*/}}
+{{- define "plumbline.settings.yaml" -}}
+{{- $name := "plumbline.name" -}}
+{{- $derived := dict
+  "profile" "cluster"
+  "home" "/var/lib/plumbline"
+  "store" (dict
+    "bucket" .Values.objectstore.bucket
+    "prefix" .Values.objectstore.prefix
+    "region" .Values.objectstore.region)
+  "features" (dict
+    "registry_url" (include "plumbline.postgres.url" (dict "root" . "database" .Values.postgres.databases.feast))
+    "server_host" "0.0.0.0"
+    "server_port" (int .Values.features.server.service.port))
+  "tracking" (dict "uri" (include "plumbline.mlflow.url" .))
+  "serving" (dict
+    "host" "0.0.0.0"
+    "port" (int .Values.serving.service.port)
+    "model_alias" .Values.serving.modelAlias
+    "drain_file" "/tmp/draining")
+  "monitoring" (dict
+    "exporter_host" "0.0.0.0"
+    "exporter_port" (int .Values.monitoring.exporter.service.port)
+    "ui_host" "0.0.0.0"
+    "ui_port" (int .Values.monitoring.evidently.service.port))
+  "controller" (dict
+    "host" "0.0.0.0"
+    "port" (int .Values.controller.service.port)
+    "launcher" "kubernetes"
+    "job_template" (include $name (dict "root" . "component" "retrain"))
+    "require_approval" .Values.controller.requireApproval)
+  "pipelines" (dict
+    "image" (include "plumbline.roleImage" (dict "root" . "role" "pipelines"))
+    "config_map" (include $name (dict "root" . "component" "settings"))
+    "require_approval" .Values.controller.requireApproval
+    "runner" "embedded") -}}
+{{- with (include "plumbline.objectstore.url" .) -}}
+{{- $_ := set $derived.store "endpoint_url" . -}}
+{{- end -}}
+{{- if .Values.monitoring.evidently.enabled -}}
+{{- $_ := set $derived.monitoring "evidently_url" (printf "http://%s:%v" (include $name (dict "root" . "component" "evidently")) .Values.monitoring.evidently.service.port) -}}
+{{- end -}}
+{{- with (include "plumbline.alertmanager.url" .) -}}
+{{- $_ := set $derived.monitoring "alert_url" . -}}
+{{- $_ := set $derived.monitoring "alert_format" "alertmanager" -}}
+{{- else -}}
+{{- if .Values.controller.enabled -}}
+{{- $_ := set $derived.monitoring "alert_url" (include "plumbline.controller.webhook" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if or .Values.kfp.enabled .Values.kfp.external.host -}}
+{{- $_ := set $derived "pipelines" (merge (include "plumbline.kfp.settings" . | fromYaml) $derived.pipelines) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $derived (deepCopy .Values.settings)) -}}
+{{- end -}}
