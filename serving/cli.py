@@ -90,6 +90,20 @@ def models(
             print_result(model, as_json=False, title="Served model")
 
 
+@serve_app.command("ask")
+def ask_command(
+    url: Annotated[str | None, typer.Option(help="Address of the endpoint; default: from the settings.")] = None,
+    posting: Annotated[Path | None, typer.Option(help="JSON file with a posting; default: a made-up one.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to try until it answers.", min=0)] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Sends one posting to a running endpoint and prints the answer."""
+    from serving.ask import ask
+
+    answer = ask(url or _address(load_settings()), posting, timeout_seconds=timeout)
+    print_result(answer, as_json=as_json, title="Answer")
+
+
 @load_app.callback()
 def load() -> None:
     """Load on the serving endpoint."""

@@ -74,11 +74,16 @@ The caller writes name, command or args, resources, ports and probes.
 image: {{ include "plumbline.roleImage" . }}
 imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{ include "plumbline.containerSecurity" . }}
+{{- $credentials := include "plumbline.credentials" . | trim }}
+{{- if or $credentials .env }}
 env:
-  {{- include "plumbline.credentials" . | nindent 2 }}
+  {{- with $credentials }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- with .env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end }}
 volumeMounts:
   {{- include "plumbline.ours.mounts" . | nindent 2 }}
   {{- with .mounts }}
