@@ -10,11 +10,12 @@ FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 # Bytecode is compiled at installation: the line starts many short processes, and importing from source
 # costs each of them several seconds.
 UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS)
-ROLES := features pipelines serving monitoring controller demo
+ROLES := features pipelines serving monitoring controller tracking demo
 
 DATA ?=
 MAPPING ?=
 DEMO_ARGS ?=
+VALUES ?=
 
 .PHONY: help
 help: ## List the commands
@@ -33,9 +34,12 @@ $(VENV)/.installed-demo: requirements/demo.lock pyproject.toml | $(BIN)/uv
 	@$(UV_INSTALL) --no-deps --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: requirements/dev.lock pyproject.toml | $(BIN)/uv
+$(VENV)/.installed-dev: requirements/dev.lock requirements/chart.lock pyproject.toml | $(BIN)/uv
 	@echo "Installing what tests and checks need ..."
 	@$(UV_INSTALL) -r requirements/dev.lock
+	@# The Helm engine's metadata asks for Python 3.12 although it runs on 3.11; uv has no switch for that.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python --no-deps \
+	  -r requirements/chart.lock
 	@$(UV_INSTALL) --no-deps --editable .
 	@touch $@ $(VENV)/.installed-demo
 
@@ -95,6 +99,26 @@ lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
 	for role in $(ROLES); do resolve $$role requirements/$$role.lock "--constraint requirements/dev.lock"; done
 	@! grep -lE '^nvidia-' requirements/*.lock || \
 	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
+
+.PHONY: chart
+chart: $(VENV)/.installed-dev ## Generate the chart's schema, rules, dashboards, tables and picture again
+	@$(BIN)/python helm/generate.py
+
+.PHONY: chart-lint
+chart-lint: $(VENV)/.installed-dev ## Check that what the chart generates is current
+	@$(BIN)/python helm/generate.py --check
+
+.PHONY: chart-render
+chart-render: $(VENV)/.installed-dev ## Print the chart's manifests; VALUES="file ..." for values files
+	@$(BIN)/python tests/chart/helm_engine.py $(VALUES)
+
+.PHONY: chart-test
+chart-test: $(VENV)/.installed-dev ## Check the chart without a cluster
+	@$(BIN)/python -m pytest -q tests/chart
+
+.PHONY: chart-golden
+chart-golden: $(VENV)/.installed-dev ## Accept the chart's present rendering as the one that tests compare with
+	@$(BIN)/python tests/chart/golden.py
 
 .PHONY: clean
 clean: ## Remove what runs have left (not .venv)
