@@ -213,7 +213,7 @@ def _handler(cluster: FakeCluster) -> type[http.server.BaseHTTPRequestHandler]:
                 return read_secret(text)
             return json.loads(text) if text else {}
 
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        def do_GET(self) -> None:
             path, _, text = self.path.partition("?")
             query = urllib.parse.parse_qs(text)
             if path == "/openapi/v2":  # an empty protobuf document: no kind has a schema, so nothing is checked here
@@ -243,7 +243,7 @@ def _handler(cluster: FakeCluster) -> type[http.server.BaseHTTPRequestHandler]:
             threading.Event().wait(10)
             self.close_connection = True
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             item = _complete(self.body())
             path = f"{self.path.partition('?')[0]}/{item['metadata']['name']}"
             if path in cluster.store:
@@ -252,16 +252,16 @@ def _handler(cluster: FakeCluster) -> type[http.server.BaseHTTPRequestHandler]:
             cluster.store[path] = item
             self.answer(item, 201)
 
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             item = self.body()
             cluster.store[self.path.partition("?")[0]] = item
             self.answer(item)
 
-        def do_PATCH(self) -> None:  # noqa: N802
+        def do_PATCH(self) -> None:
             patch = self.body()
             self.answer(_merge(cluster.store.setdefault(self.path.partition("?")[0], {}), patch))
 
-        def do_DELETE(self) -> None:  # noqa: N802
+        def do_DELETE(self) -> None:
             self.body()
             gone = cluster.store.pop(self.path.partition("?")[0], None)
             if gone is None:
