@@ -28,7 +28,7 @@ _BOARD_ACTIVITY: dict[str, tuple[FeastType, str]] = {
 
 
 def batch_views(settings: Settings) -> list[FeatureView]:
-    """The four batch views, reading the Parquet files that the settings name."""
+    """The four batch views. Their files are named and not located: each machine has its own folder of them."""
     activity = timedelta(days=settings.features.activity_ttl_days)
     labels = timedelta(days=settings.features.label_ttl_days)
     return [
@@ -63,7 +63,7 @@ def _view(
         entities=[entity],
         ttl=ttl,
         schema=[key, *columns],
-        source=FileSource(name=f"{name}_rows", path=str(view_file(settings, name)), timestamp_field="event_timestamp"),
+        source=FileSource(name=f"{name}_rows", path=view_file(settings, name).name, timestamp_field="event_timestamp"),
         online=True,
         description=description,
     )

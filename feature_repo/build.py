@@ -18,6 +18,7 @@ from feature_repo.aggregates import VIEWS, compute_view
 from plumbline.errors import DiskFullError, MissingInputError
 from plumbline.features.clock import micros, next_grid_instant
 from plumbline.features.leftovers import sweep
+from plumbline.features.shared_views import publish_views
 from plumbline.features.views import BuiltViews, record_file, view_file, views_dir
 from plumbline.settings import Settings
 
@@ -28,6 +29,7 @@ def build_views(
     """Computes every view from the postings and replaces the files of the last computation.
 
     Each file is replaced as a whole: a reader sees the old rows or the new ones, and a killed build leaves the old.
+    Where there is a bucket, the views are published there for every other reader.
 
     Args:
         settings: Where the views lie and how far apart their rows are.
@@ -39,6 +41,7 @@ def build_views(
     Raises:
         MissingInputError: There is no posting before `until`.
         DiskFullError: The disk has no room for the views.
+        DependencyError: There is a bucket, and it did not take them.
     """
     start = time.monotonic()
     grid = timedelta(hours=settings.features.grid_hours)
@@ -68,6 +71,8 @@ def build_views(
         seconds=time.monotonic() - start,
     )
     _replace(record_file(settings), built.model_dump_json(indent=2).encode())
+    files = [*(view_file(settings, view) for view in rows), record_file(settings)]
+    publish_views(settings, folder, [path.name for path in files])
     return built
 
 

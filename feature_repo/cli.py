@@ -6,14 +6,13 @@ Feast takes seconds to import: nothing here imports it before a command runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from feature_repo.instants import instant_of
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
-from plumbline.errors import UserError
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Feast features, for training and for serving.")
 
 SnapshotOption = Annotated[str, typer.Option("--snapshot", help="Snapshot id, a prefix of one, or 'latest'.")]
-AsOfOption = Annotated[str, typer.Option("--as-of", help="Instant, ISO 8601; UTC unless it names a zone.")]
-OptionalAsOf = Annotated[
-    str | None, typer.Option("--as-of", help="Instant, ISO 8601; UTC unless it names a zone. Default: all there is.")
-]
+_INSTANT = "Instant, ISO 8601 (UTC unless it names a zone), or `now`, or `latest`: after the snapshot's last posting."
+AsOfOption = Annotated[str, typer.Option("--as-of", help=_INSTANT)]
+OptionalAsOf = Annotated[str | None, typer.Option("--as-of", help=f"{_INSTANT} Default: all there is.")]
 PairsOption = Annotated[int | None, typer.Option(help="Pairs to compare. Default: features.parity_pairs.", min=1)]
 SeedOption = Annotated[int, typer.Option(help="Seed of the draw of pairs.")]
 
@@ -46,7 +44,7 @@ def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_js
     from feature_repo.build import build_views
 
     settings = load_settings()
-    until = _instant(as_of) if as_of else None
+    until = instant_of(as_of, settings, snapshot=snapshot) if as_of else None
     snapshot_id, postings = _postings(settings, snapshot)
     with step("Build views"):
         built = build_views(settings, postings, snapshot_id=snapshot_id, until=until)
@@ -66,9 +64,10 @@ def materialize(
     """Brings the online store up to an instant."""
     from plumbline.features.materialize import materialize as run
 
-    instant = _instant(as_of)
+    settings = load_settings()
+    instant = instant_of(as_of, settings)
     with step("Materialise the online store"):
-        done = run(load_settings(), instant, full=full)
+        done = run(settings, instant, full=full)
     result = {
         "start": done.start.isoformat(),
         "end": done.end.isoformat(),
@@ -90,7 +89,7 @@ def training_set_command(
     from plumbline.features.offline import training_set
 
     settings = load_settings()
-    instant = _instant(as_of)
+    instant = instant_of(as_of, settings, snapshot=snapshot)
     snapshot_id, postings = _postings(settings, snapshot)
     with step("Join the training set"):
         training = training_set(settings, postings, instant)
@@ -137,7 +136,7 @@ def prepare_command(
     from plumbline.features.parity import ParityReport
 
     settings = load_settings()
-    instant = _instant(as_of)
+    instant = instant_of(as_of, settings, snapshot=snapshot)
     snapshot_id, postings = _postings(settings, snapshot)
     result = prepare(settings, postings, snapshot_id=snapshot_id, as_of=instant, pairs=pairs, seed=seed, step=step)
     if as_json:
@@ -146,6 +145,20 @@ def prepare_command(
         shown = {**result, "parity": {k: v for k, v in result["parity"].items() if k not in ("instants", "mismatches")}}
         print_result(shown, as_json=False, title="Prepared features")
     ParityReport.model_validate(result["parity"]).require()
+
+
+@app.command("refresh")
+def refresh_command(
+    snapshot: SnapshotOption = "latest", as_of: AsOfOption = "latest", as_json: JsonOption = False
+) -> None:
+    """Applies, builds and materialises, for the latest snapshot unless told otherwise: what a schedule runs."""
+    from feature_repo.refresh import refresh
+
+    settings = load_settings()
+    snapshot_id, postings = _postings(settings, snapshot)
+    instant = instant_of(as_of, settings, snapshot=snapshot_id)
+    result = refresh(settings, postings, snapshot_id=snapshot_id, as_of=instant, step=step)
+    print_result(result, as_json=as_json, title="Refreshed features")
 
 
 @app.command()
@@ -164,11 +177,3 @@ def _postings(settings: Settings, snapshot: str) -> tuple[str, pd.DataFrame]:
     snapshot_id = snapshots.resolve(snapshot)
     with step("Read the snapshot"):
         return snapshot_id, snapshots.read(snapshot_id)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(f"{text!r} is not an ISO 8601 instant. Give one, as in 2024-05-01T00:00:00+00:00.") from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

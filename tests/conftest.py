@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,12 @@ def run_plumbline(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Callable[[str], dict[str, Any]]]:
+    """A running S3 endpoint: called with the name of a bucket it makes it, and gives its store settings."""
+    from s3_endpoint import running_endpoint, store_in
+
+    with running_endpoint() as url:
+        yield lambda bucket: store_in(url, bucket)

@@ -16,6 +16,8 @@ from feast.errors import FeastError, FeastObjectNotFoundException
 
 from plumbline import paths
 from plumbline.errors import DependencyError, MissingInputError, SettingsError
+from plumbline.features.duckdb_offline import OFFLINE_STORE
+from plumbline.features.views import views_dir
 from plumbline.settings import Settings
 
 
@@ -31,7 +33,7 @@ def open_feature_store(settings: Settings) -> FeatureStore:
     secret = settings.features.registry_url
     registry = secret.get_secret_value() if secret else f"sqlite:///{root / 'registry.db'}"
     online = settings.features.online_store or _sqlite(root / "online.db")
-    return _open(settings.features.project, _sql_registry(registry), online, root)
+    return _open(settings.features.project, _sql_registry(registry), online, views_dir(settings))
 
 
 def open_scratch_store(settings: Settings, folder: Path, project: str) -> FeatureStore:
@@ -44,7 +46,7 @@ def open_scratch_store(settings: Settings, folder: Path, project: str) -> Featur
     if online.get("type") == "sqlite":
         online = {**online, "path": str(folder / "online.db")}
     registry = {"registry_type": "file", "path": str(folder / "registry.pb")}
-    return _open(project, registry, online, folder)
+    return _open(project, registry, online, views_dir(settings))
 
 
 def is_embedded(store: FeatureStore) -> bool:
@@ -85,7 +87,7 @@ def _sql_registry(url: str) -> dict[str, Any]:
     return {"registry_type": "sql", "path": url, "serve_features_while_materializing": True}
 
 
-def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder: Path) -> FeatureStore:
+def _open(project: str, registry: dict[str, Any], online: dict[str, Any], views: Path) -> FeatureStore:
     from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError
 
@@ -100,9 +102,9 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], folder
             provider="local",
             registry=registry,
             online_store=online,
-            offline_store={"type": "duckdb"},
+            offline_store={"type": OFFLINE_STORE},
             entity_key_serialization_version=3,
-            repo_path=folder,
+            repo_path=views,
         )
         return FeatureStore(config=config)
     except (ValidationError, ValueError, FeastError) as error:

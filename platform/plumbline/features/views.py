@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from plumbline import paths
 from plumbline.errors import MissingInputError
+from plumbline.features.shared_views import fetch_views
 from plumbline.settings import Settings
 
 
@@ -49,11 +50,16 @@ def record_file(settings: Settings) -> Path:
 
 
 def built_views(settings: Settings) -> BuiltViews:
-    """Reads the record of the last computation.
+    """Reads the record of the last computation, after bringing the folder up to what other pods have published.
+
+    Every reader of the views begins here.
 
     Raises:
         MissingInputError: The views have not been computed yet.
+        DependencyError: There is a bucket, and it did not answer.
+        IntegrityError: A published file is not what its digest says.
     """
+    fetch_views(settings, views_dir(settings))
     path = record_file(settings)
     if not path.is_file():
         raise MissingInputError(

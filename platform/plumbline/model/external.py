@@ -101,7 +101,12 @@ def _historical(settings: Settings, log: pd.DataFrame, rows: pd.DataFrame) -> pd
     with tempfile.TemporaryDirectory(prefix="plumbline-evaluate-") as folder:
         apart = {"registry_url": None, "online_store": None, "views_dir": None}
         scratch = settings.model_copy(
-            update={"home": Path(folder), "features": settings.features.model_copy(update=apart)}
+            update={
+                "home": Path(folder),
+                "features": settings.features.model_copy(update=apart),
+                # In the bucket lie the views that everyone reads; these are nobody else's.
+                "store": settings.store.model_copy(update={"bucket": None}),
+            }
         )
         definitions.apply(scratch)
         build.build_views(scratch, log, snapshot_id=_SNAPSHOT_ID)

@@ -1,8 +1,7 @@
-"""The audit log: who changed what, when, why, and on which numbers. Lines of JSON, only ever appended."""
+"""The audit log: who changed what, when, why, and on which numbers. Only ever appended to."""
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import logging
@@ -11,10 +10,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from plumbline import paths
+from plumbline.registry.audit_entries import open_entries
 from plumbline.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -44,15 +42,10 @@ class AuditEntry:
 
 
 class AuditLog:
-    """Appends to and reads `audit.jsonl` in the controller's folder; safe for several processes at once."""
+    """The installation's log: `audit.jsonl` in the controller's folder, or objects where there is a bucket."""
 
     def __init__(self, settings: Settings) -> None:
-        self._path = paths.controller_dir(settings) / "audit.jsonl"
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
+        self._entries = open_entries(settings)
 
     def append(
         self,
@@ -63,7 +56,7 @@ class AuditLog:
         numbers: Mapping[str, Any] | None = None,
         who: str | None = None,
     ) -> AuditEntry:
-        """Writes one entry to disk before it returns.
+        """Writes one entry durably before it returns.
 
         Args:
             what: Action in one word or two.
@@ -71,24 +64,20 @@ class AuditLog:
             why: Reason, in a sentence.
             numbers: Figures that the decision rests on.
             who: Actor; None names the user and host of this process.
+
+        Raises:
+            DependencyError: There is a bucket, and it did not take the entry.
         """
+        now = datetime.now(UTC)
         entry = AuditEntry(
-            when=datetime.now(UTC).isoformat(),
+            when=now.isoformat(),
             who=who or whoami(),
             what=what,
             subject=subject,
             why=why,
             numbers=dict(numbers or {}),
         )
-        line = (json.dumps(asdict(entry), ensure_ascii=False, default=str) + "\n").encode()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _ends_torn(file.fileno()):
-                line = b"\n" + line  # a writer died in the middle of its line: ours must start on a fresh one
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        self._entries.add(json.dumps(asdict(entry), ensure_ascii=False, default=str).encode(), when=now)
         return entry
 
     def read(self, *, what: frozenset[str] | None = None) -> list[AuditEntry]:
@@ -97,15 +86,12 @@ class AuditLog:
         Args:
             what: Only these actions; None is all of them.
         """
-        if not self._path.is_file():
-            return []
         entries = []
-        for number, line in enumerate(self._path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        for where, content in self._entries.all():
             try:
-                entry = AuditEntry(**json.loads(line))
+                entry = AuditEntry(**json.loads(content))
             except (ValueError, TypeError):
-                if line:
-                    _log.warning("%s:%d is not a whole entry (its writer was killed); skipped.", self._path, number)
+                _log.warning("%s is not a whole entry (its writer was killed); skipped.", where)
                 continue
             if what is None or entry.what in what:
                 entries.append(entry)
@@ -119,8 +105,3 @@ def whoami() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())  # containers run under ids that no passwd file names
     return f"{user}@{socket.gethostname()}"
-
-
-def _ends_torn(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

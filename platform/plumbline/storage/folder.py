@@ -55,6 +55,10 @@ class FolderStore:
         """See `ObjectStore.exists`."""
         return self._path(key).is_file()
 
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        self._path(key).unlink(missing_ok=True)
+
     def list(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list`."""
         # Only the deepest folder that the prefix names is walked: logs beside snapshots may hold many files.

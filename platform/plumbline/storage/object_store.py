@@ -34,6 +34,14 @@ class ObjectStore(Protocol):
         """Whether there is an object under this key."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Takes the object away; one that is not there is none to take away.
+
+        Raises:
+            DependencyError: The S3 endpoint did not answer.
+        """
+        ...
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with `prefix`, sorted."""
         ...

@@ -20,6 +20,37 @@ _REFUSED = frozenset(
 )
 
 
+def s3_client(settings: StoreSettings) -> Any:
+    """boto3's client for the settings' endpoint; nothing is sent yet.
+
+    Raises:
+        SettingsError: Only half of the credentials is named.
+    """
+    secret = settings.secret_access_key
+    if (settings.access_key_id is None) != (secret is None):
+        raise SettingsError(
+            "Set PLUMBLINE_STORE__ACCESS_KEY_ID and PLUMBLINE_STORE__SECRET_ACCESS_KEY together, "
+            "or neither of them to use boto3's own chain of credentials."
+        )
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=None if secret is None else secret.get_secret_value(),
+        config=Config(
+            connect_timeout=settings.connect_timeout_seconds,
+            read_timeout=settings.read_timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": settings.attempts},
+            # Buckets as host names need a DNS that few endpoints beside AWS have; and few of those know the
+            # checksums that newer clients send unasked.
+            s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
 class S3Store:
     """Object store in a bucket. A put is atomic: S3 shows an object whole or not at all."""
 
@@ -34,32 +65,10 @@ class S3Store:
         """
         if settings.bucket is None:
             raise SettingsError("No bucket is named; set PLUMBLINE_STORE__BUCKET.")
-        secret = settings.secret_access_key
-        if (settings.access_key_id is None) != (secret is None):
-            raise SettingsError(
-                "Set PLUMBLINE_STORE__ACCESS_KEY_ID and PLUMBLINE_STORE__SECRET_ACCESS_KEY together, "
-                "or neither of them to use boto3's own chain of credentials."
-            )
         self._bucket = settings.bucket
         self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
         self._where = settings.endpoint_url or "AWS"
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            aws_access_key_id=settings.access_key_id,
-            aws_secret_access_key=None if secret is None else secret.get_secret_value(),
-            config=Config(
-                connect_timeout=settings.connect_timeout_seconds,
-                read_timeout=settings.read_timeout_seconds,
-                retries={"mode": "standard", "total_max_attempts": settings.attempts},
-                # Buckets as host names need a DNS that few endpoints beside AWS have; and few of those know the
-                # checksums that newer clients send unasked.
-                s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client: Any = s3_client(settings)
 
     def put(self, key: str, content: bytes) -> str:
         """See `ObjectStore.put`."""
@@ -85,6 +94,11 @@ class S3Store:
         except MissingInputError:
             return False
         return True
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        name = self._name(key)
+        self._ask(lambda: self._client.delete_object(Bucket=self._bucket, Key=name), key)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list`."""

@@ -1,0 +1,42 @@
+"""The instants that commands take: ISO 8601, or a word for where the clock or the postings stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from plumbline.errors import UserError
+from plumbline.features.clock import next_grid_instant
+from plumbline.settings import Settings
+
+NOW = "now"
+LATEST = "latest"
+
+
+def instant_of(text: str, settings: Settings, *, snapshot: str = LATEST) -> datetime:
+    """Reads an instant.
+
+    Args:
+        text: ISO 8601 (UTC unless it names a zone), `now`, or `latest`: the first instant of the grid after the
+            newest posting of the snapshot.
+        settings: Where snapshots lie, and how wide the grid is.
+        snapshot: Which snapshot `latest` speaks of.
+
+    Raises:
+        UserError: It is none of these.
+        MissingInputError: `latest` was said, and there is no snapshot.
+    """
+    if text == NOW:
+        return datetime.now(UTC)
+    if text == LATEST:
+        from plumbline.data.snapshot import SnapshotStore
+        from plumbline.storage import open_store
+
+        newest = SnapshotStore(open_store(settings)).get(snapshot).last_event
+        return next_grid_instant(newest, timedelta(hours=settings.features.grid_hours))
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(
+            f"{text!r} is not an instant. Give ISO 8601, as in 2024-05-01T00:00:00+00:00, or `now`, or `latest`."
+        ) from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -1,0 +1,87 @@
+"""Where the audit log's entries lie: lines of one file, or objects of the bucket that every pod writes to."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from plumbline import paths
+from plumbline.settings import Settings
+from plumbline.storage import ObjectStore, open_store
+
+_ROOT = "audit"
+
+
+class Entries(Protocol):
+    """Texts of JSON that are only ever added to."""
+
+    def add(self, content: bytes, *, when: datetime) -> None:
+        """Keeps one entry, durably before it returns."""
+        ...
+
+    def all(self) -> Iterator[tuple[str, bytes]]:
+        """Every entry in the order of writing, with the name of the place where it lies."""
+        ...
+
+
+def open_entries(settings: Settings) -> Entries:
+    """The bucket where one is configured: jobs, controller and people then write one log; else a file under `home`."""
+    if settings.store.bucket is not None:
+        return ObjectEntries(open_store(settings))
+    return FileEntries(paths.controller_dir(settings) / "audit.jsonl")
+
+
+class FileEntries:
+    """One line each; safe for several processes of a machine at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, content: bytes, *, when: datetime) -> None:  # noqa: ARG002 - lines lie in the order of writing
+        """See `Entries.add`."""
+        line = content + b"\n"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _ends_torn(file.fileno()):
+                line = b"\n" + line  # a writer died in the middle of its line: ours must start on a fresh one
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def all(self) -> Iterator[tuple[str, bytes]]:
+        """See `Entries.all`."""
+        if not self._path.is_file():
+            return
+        for number, line in enumerate(self._path.read_bytes().splitlines(), start=1):
+            if line:
+                yield f"{self._path}:{number}", line
+
+
+class ObjectEntries:
+    """One object each, `audit/YYYY/MM/DD/<instant>-<id>.json`; what was read once is not fetched again."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._read: dict[str, bytes] = {}
+
+    def add(self, content: bytes, *, when: datetime) -> None:
+        """See `Entries.add`."""
+        self._store.put(f"{_ROOT}/{when:%Y/%m/%d/%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}.json", content)
+
+    def all(self) -> Iterator[tuple[str, bytes]]:
+        """See `Entries.all`."""
+        for key in self._store.list(f"{_ROOT}/"):
+            if key not in self._read:
+                self._read[key] = self._store.get(key)
+            yield key, self._read[key]
+
+
+def _ends_torn(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
