@@ -66,6 +66,10 @@ class PipelineSettings(BaseModel):
     config_mount: str = "/etc/plumbline"
     """Folder that the ConfigMap is mounted at."""
 
+    runner: Literal["embedded", "kfp"] = "embedded"
+    """Where the bootstrap and the controller's retrainings run a pipeline: in their own process, or on the KFP API
+    server at `host`."""
+
     host: str | None = None
     """Address of the KFP API server that `pipeline submit` sends to."""
 

@@ -1,0 +1,159 @@
+"""The first model of an installation; with a champion, only its features. May be killed and run again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from plumbline.cluster.commands import answer_of
+from plumbline.cluster.waiting import Tell
+from plumbline.errors import GateRefusedError, UserError
+from plumbline.settings import Settings
+
+_CHAMPION = "champion"
+_S3 = "s3://"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Postings of the first snapshot.
+
+    Attributes:
+        data: A file, or `s3://bucket/key` in the settings' object store; None takes the generator.
+        mapping: Mapping file of the data.
+        rows: Postings to generate.
+        weeks: Weeks that they are spread over.
+        seed: Of the generator.
+    """
+
+    data: str | None
+    mapping: Path | None
+    rows: int
+    weeks: int
+    seed: int
+
+
+def bootstrap(settings: Settings, source: Source, *, as_of: str | None, pairs: int, tell: Tell) -> dict[str, Any]:
+    """Brings an installation to where it can serve.
+
+    Every step asks first whether its work is done; a run that was killed leaves nothing that a further run minds.
+
+    Args:
+        settings: The installation.
+        source: Postings, for an installation without a snapshot.
+        as_of: Instant that the model knows; None is the end of the snapshot's last day.
+        pairs: (entity, time) pairs of the parity gate.
+        tell: Takes progress.
+
+    Returns:
+        What was done: `champion`, `trained`, and what the steps answered.
+
+    Raises:
+        GateRefusedError: The first model does not pass the gate.
+        PlumblineError: A step failed.
+    """
+    champion = _champion()
+    if champion is not None:
+        return _refresh(champion, tell)
+    snapshots = answer_of(["data", "snapshots"])["rows"]
+    if snapshots:
+        snapshot, last_event = str(snapshots[-1]["id"]), str(snapshots[-1]["last_event"])
+        tell(f"no champion yet; snapshot {snapshot[:12]} is there")
+    else:
+        tell("no champion and no snapshot yet: reading postings")
+        with _arguments(settings, source) as words:
+            ingested = answer_of(["data", "ingest", *words])
+        snapshot, last_event = str(ingested["snapshot_id"]), str(ingested["last_event"])
+    instant = as_of or _end_of_day(last_event)
+    tell(f"features as of {instant}")
+    prepared = answer_of(["features", "prepare", "--snapshot", snapshot, "--as-of", instant, "--pairs", str(pairs)])
+    share = float(prepared["parity"]["share"])
+    trained = _train(settings, snapshot, instant, share, tell)
+    if not trained["promoted"]:
+        reasons = " ".join(trained["gate"]["reasons"])
+        raise GateRefusedError(
+            f"The gate kept the first model (version {trained['model_version']}) out: {reasons} Give more or cleaner "
+            "labelled postings, or promote it by hand with `plumbline models promote`."
+        )
+    return {
+        "champion": str(trained["model_version"]),
+        "trained": True,
+        "snapshot_id": snapshot,
+        "as_of": instant,
+        "parity": share,
+        "metrics": trained["metrics"],
+    }
+
+
+def _champion() -> dict[str, Any] | None:
+    rows = answer_of(["models", "list"])["rows"]
+    return next((row for row in rows if _CHAMPION in str(row["aliases"]).split(", ")), None)
+
+
+def _refresh(champion: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    """Definitions of this version, and the online store again: its server may have lost what it held."""
+    tell(f"version {champion['version']} is the champion: applying and materialising features only")
+    applied = answer_of(["features", "apply"])
+    known = [row["online_until"] for row in answer_of(["features", "show"])["rows"]]
+    instants = [datetime.fromisoformat(text) for text in (*known, champion["as_of"]) if text]
+    # Never back in time: readers would miss their rows until the earlier ones are written.
+    instant = max((each.astimezone(UTC) for each in instants), default=datetime.now(UTC)).isoformat()
+    materialised = answer_of(["features", "materialize", "--full", "--as-of", instant])
+    return {
+        "champion": str(champion["version"]),
+        "trained": False,
+        "applied": applied,
+        "materialised_until": materialised["end"],
+    }
+
+
+def _train(settings: Settings, snapshot: str, as_of: str, parity: float, tell: Tell) -> dict[str, Any]:
+    runner = settings.pipelines.runner
+    tell(f"training the first model ({runner})")
+    start = ["pipeline", "submit", "training", "--wait"] if runner == "kfp" else ["pipeline", "run", "training"]
+    return answer_of(
+        [
+            *start, "--snapshot", snapshot, "--as-of", as_of, "--parity", str(parity),
+            "--reason", "The installation's first model.", "--set", "pipelines.require_approval=false",
+        ]
+    )  # fmt: skip
+
+
+@contextmanager
+def _arguments(settings: Settings, source: Source) -> Iterator[list[str]]:
+    if source.data is None:
+        yield [
+            "--generate", "--rows", str(source.rows), "--weeks", str(source.weeks), "--seed", str(source.seed),
+        ]  # fmt: skip
+        return
+    mapping = [] if source.mapping is None else ["--mapping", str(source.mapping)]
+    if not source.data.startswith(_S3):
+        yield ["--data", source.data, *mapping]
+        return
+    with tempfile.TemporaryDirectory(prefix="plumbline-data-") as folder:
+        yield ["--data", str(_fetched(settings, source.data, Path(folder))), *mapping]
+
+
+def _fetched(settings: Settings, address: str, folder: Path) -> Path:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from plumbline.cluster.buckets import client_of
+    from plumbline.cluster.waiting import sentence
+
+    bucket, _, key = address.removeprefix(_S3).partition("/")
+    target = folder / Path(key).name
+    try:
+        client_of(settings.store).download_file(bucket, key, str(target))
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise UserError(f"{address} cannot be read: {sentence(error)}") from error
+    return target
+
+
+def _end_of_day(text: str) -> str:
+    last = datetime.fromisoformat(text).astimezone(UTC)
+    return (last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).isoformat()
