@@ -10,12 +10,10 @@ database_uri = {{ include "plumbline.postgres.url" (dict "root" . "database" .Va
 auth_cache_ttl_seconds = {{ .Values.mlflow.auth.cacheSeconds }}
 {{- end -}}
 
-{{/* Databases that the platform needs in Postgres, by spaces. */}}
+{{/* Databases that the platform needs in Postgres, as the words of a command. */}}
 {{- define "plumbline.mlflow.databases" -}}
 {{- $names := .Values.postgres.databases -}}
-{{- $list := list $names.mlflow $names.mlflowAuth $names.feast -}}
-{{- if .Values.kfp.enabled -}}{{- $list = append $list $names.kfp -}}{{- end -}}
-{{- join " " $list -}}
+{{- list $names.mlflow $names.mlflowAuth $names.feast | join ", " -}}
 {{- end -}}
 
 {{/* Host names that the server answers to: patterns over the whole Host header. */}}
