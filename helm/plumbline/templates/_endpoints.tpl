@@ -75,7 +75,7 @@ http://{{ include "plumbline.name" (dict "root" . "component" "controller") }}:{
 
 {{/*
 Credentials of a container of ours, as environment variables.
-Arguments: root, needs (list of: store, registry, online, tracking).
+Arguments: root, needs (list of: store, registry, online, tracking, pipelines).
 */}}
 {{- define "plumbline.credentials" -}}
 {{- $root := .root -}}
@@ -94,6 +94,9 @@ Arguments: root, needs (list of: store, registry, online, tracking).
   valueFrom: {secretKeyRef: {name: {{ include "plumbline.redis.secret" $root }}, key: {{ $root.Values.redis.auth.passwordKey }}}}
 - name: PLUMBLINE_FEATURES__ONLINE_STORE
   value: {{ printf `{"type": "redis", "connection_string": "%s:%s,password=$(REDIS_PASSWORD)%s"}` (include "plumbline.redis.host" $root) (include "plumbline.redis.port" $root) (ternary ",ssl=true" "" (and (not $root.Values.redis.enabled) $root.Values.redis.external.tls)) | squote }}
+{{- end }}
+{{- if has "pipelines" $needs }}
+{{ include "plumbline.kfp.token" $root }}
 {{- end }}
 {{- if and (has "tracking" $needs) (include "plumbline.mlflow.hasAuth" $root) }}
 - name: MLFLOW_TRACKING_USERNAME
