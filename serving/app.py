@@ -14,6 +14,7 @@ from plumbline import __version__
 from plumbline.data.contract import PostingRequest
 from plumbline.data.masking import MASKED_FIELDS, mask_text
 from serving.answers import Classification, Models, Problem
+from serving.drain import ClosingConnections
 from serving.endpoint import Endpoint
 from serving.errors import RequestRefusedError
 from serving.problems import explain_invalid, problem_response
@@ -40,6 +41,8 @@ _BODY = {"required": True, "content": {"application/json": {"schema": PostingReq
 def build_app(endpoint: Endpoint) -> FastAPI:
     """The ASGI application of one replica."""
     app = FastAPI(title="Plumbline: classify job postings", version=__version__)
+    if endpoint.drain.possible:
+        app.add_middleware(ClosingConnections, drain=endpoint.drain)
 
     # FastAPI parses a declared body field by field; taking the bytes lets pydantic validate them in one go.
     @app.post("/v1/classify", response_model=Classification, responses=_PROBLEMS, openapi_extra={"requestBody": _BODY})
@@ -66,7 +69,7 @@ def build_app(endpoint: Endpoint) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """Whether a real prediction, features included, succeeds now. It is not logged."""
+        """Whether a real prediction, features included, succeeds now, and no drain is asked for. It is not logged."""
         reason = await endpoint.unready_because()
         return JSONResponse({"ready": reason is None, "reason": reason}, 200 if reason is None else 503)
 

@@ -158,7 +158,9 @@ def run_load(
 
 
 def _address(settings: Settings) -> str:
-    return f"http://{settings.serving.host}:{settings.serving.port}"
+    from serving.run import address_of
+
+    return address_of(settings)
 
 
 def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:

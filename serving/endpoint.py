@@ -12,6 +12,7 @@ from plumbline.settings.serving import ServingSettings
 from serving.admission import ServiceTime, admit
 from serving.answers import ModelStatus
 from serving.batcher import Batcher
+from serving.drain import Drain
 from serving.errors import RequestRefusedError, UnavailableError
 from serving.metrics import Metrics
 from serving.predictor import Answer, Predictor, Query
@@ -36,6 +37,7 @@ class Endpoint:
         self.metrics = metrics
         self.budget_seconds = settings.latency_budget_ms / 1000
         self.max_body_bytes = settings.max_body_bytes
+        self.drain = Drain(settings.drain_file)
         self._max_waiting = settings.max_waiting
         self._slot = slot
         self._predictor = predictor
@@ -84,6 +86,8 @@ class Endpoint:
 
     async def unready_because(self) -> str | None:
         """Makes a real prediction that is not logged; None if it succeeded, else the reason."""
+        if self.drain.requested:
+            return "draining"
         received = time.monotonic()
         posting = sample_postings(datetime.now(UTC))[0]
         query = Query(posting, "readiness", received, received + _READINESS_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -25,6 +25,7 @@ class Metrics:
 
     def __init__(self, *, budget_seconds: float, spool: Path) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         edges = _edges(budget_seconds)
         self._seconds = Histogram(
             "plumbline_request_seconds",
@@ -36,6 +37,14 @@ class Metrics:
             "plumbline_requests", "Classify requests by status.", ["status"], registry=self._registry
         )
         self._answered = self._requests.labels("200")
+        for status in ("500", "503"):  # there from the start: a rate does not see how a series appears
+            self._requests.labels(status)
+        self._budget_seconds = budget_seconds
+        self._within = Counter(
+            "plumbline_within_budget",
+            "Answers no later than the endpoint's budget.",
+            registry=self._registry,
+        )
         self._degraded = Counter(
             "plumbline_degraded", "Answers with defaults for features.", ["reason"], registry=self._registry
         )
@@ -54,6 +63,8 @@ class Metrics:
         self._loads = Counter(
             "plumbline_model_loads", "Loads of a model version by outcome.", ["outcome"], registry=self._registry
         )
+        for outcome in ("loaded", "failed"):
+            self._loads.labels(outcome)
         budget = Gauge("plumbline_latency_budget_seconds", "The endpoint's budget.", registry=self._registry)
         budget.set(budget_seconds)
         self._registry.register(_Spool(spool))
@@ -62,6 +73,8 @@ class Metrics:
         """Counts one answer."""
         self._answered.inc()
         self._seconds.observe(seconds)
+        if seconds <= self._budget_seconds:
+            self._within.inc()
         self._features.observe(features_seconds)
         self._model.observe(model_seconds)
         for reason in degraded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import shutil
 import signal
@@ -66,7 +67,8 @@ def private_ray(settings: Settings) -> Iterator[Path]:
             try:
                 ray.init(
                     address="local",
-                    num_cpus=1,
+                    num_cpus=math.ceil(settings.serving.num_cpus),
+                    num_gpus=math.ceil(settings.serving.num_gpus),
                     object_store_memory=settings.serving.object_store_mb * _MIB,
                     include_dashboard=False,
                     log_to_driver=False,

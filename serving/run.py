@@ -21,7 +21,7 @@ from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.ports import require_free_port
 from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
-from serving.prediction_log import ship
+from serving.prediction_log.shipper import ship_or_warn
 from serving.ray_cluster import private_ray
 
 _PORT_PATIENCE_SECONDS = 3.0
@@ -61,12 +61,13 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
     start = time.monotonic()
     with _signals():
         try:
+            _forget_drain(settings)
             _require_port(settings)
             version = _require_model(settings)
             with _shipped_at_the_end(settings), _reaper(), private_ray(settings) as folder:
                 _arm()  # Ray installs a handler of its own when it starts
                 _deploy(settings)
-                url = f"http://{settings.serving.host}:{settings.serving.port}"
+                url = address_of(settings)
                 _wait_until_ready(settings, url, folder)
                 seconds = time.monotonic() - start
                 name, alias = settings.tracking.model_name, settings.serving.model_alias
@@ -74,6 +75,19 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
                 _attend(settings, url)
         except _Stopped:
             _log.info("Stopped by a signal.")
+
+
+def address_of(settings: Settings) -> str:
+    """Where this machine reaches the endpoint: an address that stands for all of its own is listened on, not called."""
+    host = settings.serving.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.serving.port}"
+
+
+def _forget_drain(settings: Settings) -> None:
+    """A container that was restarted in its pod finds the file of its predecessor's end, and would never be ready."""
+    if settings.serving.drain_file is not None:
+        settings.serving.drain_file.unlink(missing_ok=True)
 
 
 def _require_port(settings: Settings) -> None:
@@ -154,7 +168,7 @@ def _attend(settings: Settings, url: str) -> None:
     last_alive = time.monotonic()
     while True:
         time.sleep(settings.serving.log_ship_seconds)
-        _ship(settings)
+        ship_or_warn(settings)
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"{url}/healthz", timeout=settings.serving.log_ship_seconds)
             last_alive = time.monotonic()
@@ -162,20 +176,12 @@ def _attend(settings: Settings, url: str) -> None:
             raise PlumblineError(f"The endpoint at {url} has not answered for {_UNREACHABLE_SECONDS:.0f} s.")
 
 
-def _ship(settings: Settings) -> None:
-    try:
-        ship(settings)
-    except (PlumblineError, OSError) as error:
-        # Segments stay in the spool, where `read` finds them, and are shipped once the store takes them again.
-        _log.warning("The prediction log could not be shipped: %s", error)
-
-
 @contextlib.contextmanager
 def _shipped_at_the_end(settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        _ship(settings)
+        ship_or_warn(settings)
 
 
 def _free_port(host: str) -> int:

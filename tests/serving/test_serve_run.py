@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,12 +75,12 @@ class Installation:
 class Endpoint:
     """A running `plumbline serve run`."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, **variables: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             installation.command("serve", "run", "--port", str(self.port), "--json"),
-            env=installation.environment(),
+            env=installation.environment(**variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -99,6 +100,38 @@ class Endpoint:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
+
+
+class KeepAliveClient:
+    """Sends one request after the other on a connection that it keeps, and tries none again."""
+
+    def __init__(self, url: str, posting: dict[str, Any]) -> None:
+        self._url, self._posting = url, posting
+        self.answered = 0
+        self.failures: list[tuple[float, str]] = []
+        self.closing: list[float] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        with httpx.Client() as client:
+            while not self._stop.is_set():
+                sent = time.monotonic()
+                try:
+                    response = client.post(f"{self._url}/v1/classify", json=self._posting)
+                    response.raise_for_status()
+                except httpx.HTTPError as error:
+                    self.failures.append((sent, repr(error)))
+                    time.sleep(0.02)
+                    continue
+                self.answered += 1
+                if response.headers.get("connection") == "close":
+                    self.closing.append(sent)
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +240,30 @@ def test_killed_it_leaves_nothing_running_loses_nothing_and_starts_again(install
     assert again.stop(signal.SIGINT) == 0
     assert installation.processes() == []
     assert set(answered) <= set(read(installation.settings)["request_id"])
+
+
+def test_drained_first_it_stops_without_a_failed_request(installation: Installation, tmp_path: Path) -> None:
+    drain = tmp_path / "drain"
+    drain.touch()  # left by the container that ran here before
+    leaving = Endpoint(installation, PLUMBLINE_SERVING__DRAIN_FILE=str(drain), PLUMBLINE_SERVING__HOST="0.0.0.0")
+    assert leaving.wait_until_ready()["url"] == leaving.url
+    clients = [KeepAliveClient(leaving.url, installation.posting()) for _ in range(4)]
+    time.sleep(1)
+    assert httpx.get(f"{leaving.url}/readyz").status_code == 200
+    assert not any(client.closing for client in clients)
+
+    drain.touch()
+    answer = httpx.get(f"{leaving.url}/readyz")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "draining")
+    time.sleep(3)
+    told_at = time.monotonic()
+    leaving.process.send_signal(signal.SIGTERM)
+    assert leaving.process.wait(30) == 0
+    for client in clients:
+        client.stop()
+        assert client.answered > 10
+        assert [error for sent, error in client.failures if sent < told_at] == []
+        assert len(client.closing) > 10
 
 
 @pytest.mark.parametrize("seconds", [5.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -61,3 +63,22 @@ class ServingSettings(BaseModel):
 
     drain_seconds: float = Field(default=5.0, gt=0)
     """Requests in flight are given this long when the endpoint stops."""
+
+    drain_file: Path | None = None
+    """Once this file exists the endpoint is not ready, and every answer asks the client to close its connection;
+    requests are answered as before. A pod touches it before it stops. `serve run` removes it at its start."""
+
+    num_cpus: float = Field(default=1.0, gt=0)
+    """Cores that a replica takes of Ray's node. Ray sets the number of its threads by it."""
+
+    num_gpus: float = Field(default=0.0, ge=0)
+    """GPUs, or the fraction of one, that a replica takes of Ray's node."""
+
+    replicas: int = Field(default=1, ge=1)
+    """Replicas on a Ray cluster, the fewest where `max_replicas` is set. `serve run` has one, of its own port."""
+
+    max_replicas: int | None = Field(default=None, ge=1)
+    """Most replicas that Ray may scale to; None keeps `replicas`."""
+
+    target_ongoing_requests: float = Field(default=8.0, gt=0)
+    """Requests under way per replica that Ray scales towards."""
