@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from monitoring.generating import dashboards, rules
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
 from plumbline.errors import PlumblineError, UserError
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
+app.command("rules")(rules)
+app.command("dashboards")(dashboards)
 
 SnapshotOption = Annotated[str, typer.Option("--snapshot", help="Snapshot id, its beginning, or `latest`.")]
 PolicyOption = Annotated[
@@ -25,6 +27,11 @@ def run(
     start: Annotated[str | None, typer.Option(help="Start of the window, ISO 8601.")] = None,
     end: Annotated[str | None, typer.Option(help="End of the window (not in it), ISO 8601.")] = None,
     window: Annotated[list[str] | None, typer.Option("--window", help="START/END; may be given several times.")] = None,
+    last: Annotated[
+        str | None,
+        typer.Option(help="Length of the window that ends with the snapshot's newest whole day: 36h, 14d, 2w."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="End of the window of --last, ISO 8601, instead.")] = None,
     model: Annotated[str, typer.Option(help="Alias or version of the watched model.")] = "champion",
     labels_as_of: Annotated[
         str | None, typer.Option(help="Use labels that had arrived by then; the window's end by default.")
@@ -38,8 +45,15 @@ def run(
     from monitoring.window import parse_instant
 
     settings = load_settings()
-    windows = _windows(start, end, window)
     url = alert_url or settings.monitoring.alert_url
+    if last is None:
+        if until is not None:
+            raise UserError("--until goes with --last, as in --last 14d --until 2026-06-08.")
+        windows = _windows(start, end, window)
+    elif start or end or window:
+        raise UserError("Give --last, or --start and --end, or --window: one of them.")
+    else:
+        windows = [_last_window(settings, last, until, snapshot=snapshot, url=url)]
     results, alerts = _judge(
         settings,
         snapshot=snapshot,
@@ -150,15 +164,15 @@ def exporter(
 @app.command("ui")
 def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the setting's by default.")] = None) -> None:
     """Serves Evidently's own pages over the monitors' workspace until it is stopped."""
-    from monitoring.evidently_adapter import serve_ui
-    from monitoring.report import workspace_dir
+    from monitoring.evidently_workspace import serve_ui, workspace_dir
     from plumbline.process.ports import require_free_port
 
     settings = load_settings()
     chosen = settings.monitoring.ui_port if port is None else port
-    require_free_port("127.0.0.1", chosen, "PLUMBLINE_MONITORING__UI_PORT")
-    progress_console.print(f"Evidently: http://127.0.0.1:{chosen}")
-    serve_ui(workspace_dir(settings), port=chosen)
+    host = settings.monitoring.ui_host
+    require_free_port(host, chosen, "PLUMBLINE_MONITORING__UI_PORT")
+    progress_console.print(f"Evidently: http://{host}:{chosen}")
+    serve_ui(workspace_dir(settings), host=host, port=chosen)
 
 
 def _windows(start: str | None, end: str | None, texts: list[str] | None) -> list[Any]:
@@ -169,8 +183,28 @@ def _windows(start: str | None, end: str | None, texts: list[str] | None) -> lis
     if texts:
         return [Window.parse(text) for text in texts]
     if start is None or end is None:
-        raise UserError("Say which window: --start and --end, or --window START/END.")
+        raise UserError("Say which window: --last 14d, --start and --end, or --window START/END.")
     return [Window(parse_instant(start), parse_instant(end))]
+
+
+def _last_window(settings: Settings, last: str, until: str | None, *, snapshot: str, url: str | None) -> Any:
+    """The window of `--last`; a store that cannot say where it ends is a failed monitor, and says so by an alert."""
+    from datetime import UTC, datetime
+
+    from monitoring.failure import report_failure
+    from monitoring.served import newest_posting
+    from monitoring.window import Window, parse_duration, parse_instant
+
+    length = parse_duration(last)
+    if until is not None:
+        end = parse_instant(until)
+        return Window.of_length(length, end)
+    try:
+        return Window.last_before(length, newest_posting(settings, snapshot))
+    except Exception as error:
+        wanted = Window.last_before(length, datetime.now(UTC))
+        report_failure(settings, error, windows=[wanted], snapshot=snapshot, url=url)
+        raise
 
 
 def _judge(settings: Settings, *, url: str | None, **what: Any) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -201,4 +235,6 @@ def _print_windows(results: list[dict[str, Any]], *, single: bool, as_json: bool
         ]
         print_rows(tests[:12], as_json=False, title=title)
         if result["report_html"]:
-            progress_console.print(f"Report: {Path(result['report_html'])}")
+            progress_console.print(f"Report: {result['evidently_run'] or result['report_html']}")
+        if result["evidently_problem"]:
+            progress_console.print(result["evidently_problem"])

@@ -1,4 +1,4 @@
-"""The one place that knows Evidently's API: measured drift per column, and the pages to look at.
+"""Evidently's measurements: drift per column, and the page to look at. `evidently_workspace` keeps its runs.
 
 Evidently's scores use the same formula as the tests of this package (a test holds them together); what counts as
 drift is decided by thresholds that were learnt from the reference, which Evidently is given as its own.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,10 +46,12 @@ class EvidentlyReport:
     scores: dict[str, dict[str, Any]]
     snapshot: Any
 
-    def save_html(self, path: Path) -> None:
-        """Writes the page."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.snapshot.save_html(str(path))
+    def html(self) -> bytes:
+        """The page, whole: it loads nothing."""
+        with tempfile.TemporaryDirectory(prefix="plumbline-report-") as folder:
+            path = Path(folder) / "page.html"
+            self.snapshot.save_html(str(path))
+            return path.read_bytes()
 
 
 def compare(
@@ -68,7 +71,7 @@ def compare(
         thresholds: Score from which a column has drifted; columns without one get Evidently's default.
         name: Name of the run in Evidently's pages.
     """
-    _import_quietly()
+    import_quietly()
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import MissingValueCount, ValueDrift
 
@@ -93,28 +96,6 @@ def compare(
     return EvidentlyReport(scores, snapshot)
 
 
-class Workspace:
-    """Evidently's workspace folder, which `plumbline monitor ui` shows."""
-
-    def __init__(self, folder: Path, project: str) -> None:
-        """Opens the folder; it and the project are made where they are missing."""
-        _import_quietly()
-        from evidently.ui.workspace import Workspace as EvidentlyWorkspace
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self._workspace = EvidentlyWorkspace.create(str(folder))
-        found = self._workspace.search_project(project)
-        self._project = found[0] if found else self._workspace.create_project(project)
-
-    def add(self, report: EvidentlyReport, *, keep: int) -> str:
-        """Adds a report and removes the oldest beyond `keep`; returns its number in Evidently's pages."""
-        added = self._workspace.add_run(self._project.id, report.snapshot)
-        runs = list(self._workspace.list_runs(self._project.id))
-        for old in sorted(runs, key=str)[:-keep]:
-            self._workspace.delete_run(self._project.id, old)
-        return str(added.id if hasattr(added, "id") else added)
-
-
 def _comparable(current: pd.DataFrame, reference: pd.DataFrame, columns: ReportColumns) -> ReportColumns:
     """Columns with a value on both sides: Evidently raises on the others, which the null tests speak of."""
 
@@ -137,7 +118,7 @@ def _plain(frame: pd.DataFrame, columns: ReportColumns) -> pd.DataFrame:
     return plain
 
 
-def _import_quietly() -> None:
+def import_quietly() -> None:
     """Imports Evidently without the warnings of the libraries below it, and with its telemetry off."""
     # Evidently reports its use over the network unless told not to; it reads this when it is imported.
     os.environ["DO_NOT_TRACK"] = "1"
@@ -145,12 +126,3 @@ def _import_quietly() -> None:
         warnings.simplefilter("ignore")
         importlib.import_module("evidently")
         importlib.import_module("evidently.ui.workspace")
-
-
-def serve_ui(folder: Path, *, port: int) -> None:
-    """Serves Evidently's pages over a workspace until the process is stopped."""
-    _import_quietly()
-    from evidently.ui.service.app import run_local
-
-    folder.mkdir(parents=True, exist_ok=True)
-    run_local(host="127.0.0.1", port=port, workspace=str(folder))

@@ -42,7 +42,9 @@ class WindowResult:
         since: First day of the change, where there is one.
         slices: Where it lies.
         evidently: Drift that Evidently measured, per column.
-        report_html: Evidently's page.
+        report_html: Evidently's page: a path, or its address in the bucket.
+        evidently_run: The run in the Evidently UI that it was posted to, where one is configured.
+        evidently_problem: Why the run is not there; the record and the page are whole nevertheless.
         seconds: How long it took.
         reason: Why it could not be judged.
     """
@@ -57,6 +59,8 @@ class WindowResult:
     slices: list[evidence.Slice] = field(default_factory=list)
     evidently: dict[str, Any] = field(default_factory=dict)
     report_html: str | None = None
+    evidently_run: str | None = None
+    evidently_problem: str | None = None
     seconds: float = 0.0
     reason: str | None = None
 
@@ -76,6 +80,8 @@ class WindowResult:
             "tests": [asdict(finding) for finding in self.findings],
             "evidently": self.evidently,
             "report_html": self.report_html,
+            "evidently_run": self.evidently_run,
+            "evidently_problem": self.evidently_problem,
             "seconds": round(self.seconds, 2),
         }
 
@@ -165,8 +171,9 @@ class Monitor:
             result.since, result.slices = self._explain(breached[0], recent.reset_index(drop=True), inside)
         if self._html:
             page = write_report(self._settings, self._detector, frame, result.findings, window, self._served)
-            result.report_html, result.evidently = str(page.path), page.scores
-            subject = self._subject(window, report=str(page.path))
+            result.report_html, result.evidently = page.address, page.scores
+            result.evidently_run, result.evidently_problem = page.run, page.problem
+            subject = self._subject(window, report=page.run or page.address)
         result.alerts = alerting.alerts_of(result.findings, subject, Evidence(result.since, result.slices))
         result.seconds = time.monotonic() - start
         return result

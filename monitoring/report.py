@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
 
 from monitoring.calibration import Rows, equal_mix_weights
 from monitoring.detector import Detector, Finding
-from monitoring.evidently_adapter import ReportColumns, Workspace, compare
+from monitoring.evidently_adapter import ReportColumns, compare
+from monitoring.evidently_workspace import open_workspace
+from monitoring.shared import keep_last, open_monitoring_store
 from monitoring.window import Window
-from plumbline import paths
+from plumbline.errors import DependencyError
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
     from monitoring.served import Served
 
+_log = logging.getLogger(__name__)
+
+_ROOT = "reports/"
 _SEED = 7
 _MOST_CATEGORIES = 30
 _ALWAYS, _NEVER = 0.0, 1.0
@@ -30,22 +38,16 @@ class Page:
     """A written report.
 
     Attributes:
-        path: HTML file.
+        address: Where the HTML page lies: a path of this machine, or `s3://...`.
         scores: Drift per column as Evidently measured it.
+        run: Address of the run in the Evidently UI that it was posted to, where one is configured.
+        problem: Why the run is not among Evidently's pages.
     """
 
-    path: Path
+    address: str
     scores: dict[str, Any]
-
-
-def workspace_dir(settings: Settings) -> Path:
-    """Folder of Evidently's workspace."""
-    return paths.monitoring_dir(settings) / "evidently"
-
-
-def reports_dir(settings: Settings) -> Path:
-    """Folder of the HTML pages."""
-    return paths.monitoring_dir(settings) / "reports"
+    run: str | None = None
+    problem: str | None = None
 
 
 def write_report(
@@ -59,7 +61,7 @@ def write_report(
     """Compares samples of both sides by Evidently, and keeps the page and the workspace entry.
 
     Both sides are drawn at the common mix of strata that the tests use, so that the pages show what the tests
-    judged; the stratum column itself is drawn at its true mix.
+    judged; the stratum column itself is drawn at its true mix. An Evidently UI that is away costs its run only.
     """
     most = settings.monitoring.report_rows
     current, reference = sample_sides(detector, window_frame, most)
@@ -69,15 +71,22 @@ def write_report(
     thresholds = _thresholds(findings, columns)
     name = f"version {served.reference.version}, {window.start.date()} to {window.end.date()}"
     report = compare(current, reference, columns, thresholds=thresholds, name=name)
-    folder = reports_dir(settings)
-    path = folder / f"v{served.reference.version}-{window.start:%Y%m%d}-{window.end:%Y%m%d}.html"
-    report.save_html(path)
-    for old in sorted(folder.glob("*.html"), key=lambda each: each.stat().st_mtime)[
-        : -settings.monitoring.reports_kept
-    ]:
-        old.unlink()
-    Workspace(workspace_dir(settings), served.model).add(report, keep=settings.monitoring.reports_kept)
-    return Page(path, report.scores)
+    store = open_monitoring_store(settings)
+    about = f"v{served.reference.version}-{window.start:%Y%m%d}-{window.end:%Y%m%d}"
+    address = store.put(f"{_ROOT}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{about}.html", report.html())
+    keep_last(store, _ROOT, settings.monitoring.reports_kept)
+    try:
+        run = open_workspace(settings, served.model).add(report, keep=settings.monitoring.reports_kept)
+    except DependencyError as error:
+        _log.warning("%s", error)
+        return Page(_plain(address), report.scores, problem=str(error))
+    return Page(_plain(address), report.scores, run=run)
+
+
+def _plain(address: str) -> str:
+    """A file by its path, which a shell can open; anything else by its address."""
+    parts = urlsplit(address)
+    return url2pathname(parts.path) if parts.scheme == "file" else address
 
 
 def sample_sides(detector: Detector, window_frame: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:

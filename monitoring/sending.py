@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import timedelta
 
-from plumbline import paths
+from monitoring.shared import open_monitoring_store
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import Alert, build_message
 from plumbline.settings import Settings
@@ -13,11 +13,16 @@ from plumbline.settings import Settings
 def outbox(settings: Settings) -> AlertOutbox:
     """The monitors' outbox."""
     monitoring = settings.monitoring
-    policy = DeliveryPolicy(attempts=monitoring.delivery_attempts, timeout_seconds=monitoring.delivery_timeout_seconds)
-    return AlertOutbox(paths.monitoring_dir(settings) / "alerts", policy)
+    policy = DeliveryPolicy(
+        attempts=monitoring.delivery_attempts,
+        timeout_seconds=monitoring.delivery_timeout_seconds,
+        form=monitoring.alert_format,
+        active_for=timedelta(hours=monitoring.alert_active_hours),
+    )
+    return AlertOutbox(open_monitoring_store(settings), policy)
 
 
-def send(settings: Settings, alerts: list[Alert], *, url: str | None) -> list[Path]:
+def send(settings: Settings, alerts: list[Alert], *, url: str | None) -> list[str]:
     """Writes the alerts down and sends them, after those that still wait from earlier runs.
 
     Args:
@@ -26,7 +31,7 @@ def send(settings: Settings, alerts: list[Alert], *, url: str | None) -> list[Pa
         url: Receiver; None writes the alerts down as a record only.
 
     Returns:
-        The delivered messages' files.
+        Keys of the delivered messages.
 
     Raises:
         DependencyError: The receiver did not take them; they are kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
 
@@ -27,6 +28,15 @@ class Served:
     reference: Reference
     snapshot_id: str
     postings: pd.DataFrame
+
+
+def newest_posting(settings: Settings, snapshot: str) -> datetime:
+    """Event time of a snapshot's newest posting.
+
+    Raises:
+        MissingInputError: There is no such snapshot.
+    """
+    return SnapshotStore(open_store(settings)).get(snapshot).last_event
 
 
 def load_served(settings: Settings, *, alias_or_version: str, snapshot: str) -> Served:

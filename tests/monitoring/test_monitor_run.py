@@ -23,8 +23,10 @@ from monitoring.sending import outbox
 from monitoring.window import Window
 from plumbline import paths
 from plumbline.alerts.webhook import WebhookMessage
+from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import DependencyError, MissingInputError
 from plumbline.settings import Settings
+from plumbline.storage import open_store
 
 CLEAN = f"{END.isoformat()}/{CHANGE.isoformat()}"
 DRIFTED = f"{CHANGE.isoformat()}/{(CHANGE + 2 * WEEK).isoformat()}"
@@ -166,11 +168,39 @@ def test_a_monitor_that_fails_says_so(command: CliRunner, watched: Settings) -> 
         ["--start", "2026-01-05", "--end", "2026-01-04"],
         ["--window", CLEAN, "--start", "2026-01-05"],
         ["--window", "then/now"],
+        ["--last", "14d", "--window", CLEAN],
+        ["--last", "14 days"],
+        ["--last", "0d"],
+        ["--last", "999999999w", "--until", "1900-01-01"],
+        ["--until", "2026-01-05"],
     ],
 )
 def test_a_window_must_be_said(command: CliRunner, arguments: list[str]) -> None:
     done = command.invoke(app, ["run", *arguments])
     assert getattr(done.exception, "exit_code", None) == 2
+
+
+def test_the_last_days_of_the_snapshot(command: CliRunner, watched: Settings) -> None:
+    snapshot = SnapshotStore(open_store(watched)).latest()
+    midnight = snapshot.last_event.replace(hour=0, minute=0, second=0, microsecond=0)
+    arguments = ["run", "--last", "14d", "--no-html", "--json"]
+    result = json.loads(command.invoke(app, arguments, catch_exceptions=False).stdout)
+    assert result["window"] == {"start": (midnight - 2 * WEEK).isoformat(), "end": midnight.isoformat()}
+    assert result["rows"] > 500
+    earlier = json.loads(
+        command.invoke(app, [*arguments, "--until", CHANGE.isoformat()], catch_exceptions=False).stdout
+    )
+    assert earlier["window"]["end"] == CHANGE.isoformat()
+
+
+def test_without_a_snapshot_the_last_days_are_a_failed_monitor(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_HOME", str(settings.home))
+    done = CliRunner().invoke(app, ["run", "--last", "14d"])
+    assert isinstance(done.exception, MissingInputError)
+    (record,) = (paths.monitoring_dir(settings) / "alerts" / "sent").glob("*.json")
+    assert json.loads(record.read_text())["message"]["alerts"][0]["labels"]["alertname"] == "MonitorFailed"
 
 
 def test_accuracy_by_week(command: CliRunner) -> None:
@@ -215,5 +245,7 @@ def _judge(settings: Settings, windows: list[Window], labels_as_of: datetime | N
 
 def _metrics(settings: Settings) -> str:
     registry = CollectorRegistry()
-    registry.register(ResultCollector(settings))
+    collector = ResultCollector(settings)
+    collector.refresh()
+    registry.register(collector)
     return generate_latest(registry).decode()

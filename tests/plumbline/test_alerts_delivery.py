@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from plumbline.alerts.alertmanager import to_api
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import build_alert, build_message
 from plumbline.errors import DependencyError, UserError
+from plumbline.settings.store import StoreSettings
+from plumbline.storage.folder import FolderStore
+from plumbline.storage.s3 import S3Store
 
 QUICK = DeliveryPolicy(attempts=3, timeout_seconds=2.0, first_pause_seconds=0.01)
 
@@ -23,7 +29,8 @@ class Receiver:
 
     def __init__(self) -> None:
         self.codes: list[int] = []
-        self.bodies: list[dict] = []
+        self.bodies: list[Any] = []
+        self.paths: list[str] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,6 +38,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 code = receiver.codes.pop(0) if receiver.codes else 200
                 if code == 200:
+                    receiver.paths.append(self.path)
                     receiver.bodies.append(json.loads(body))
                 self.send_response(code)
                 self.end_headers()
@@ -66,27 +74,27 @@ def _message(version: str = "1"):
 
 
 def test_an_alert_arrives_and_is_kept_as_sent(tmp_path: Path, receiver: Receiver) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     outbox.write(_message(), url=receiver.url)
     (sent,) = outbox.flush()
     assert receiver.bodies == [json.loads(_message().to_json())]
-    assert sent.parent.name == "sent"
+    assert sent.startswith("alerts/sent/")
     assert outbox.waiting() == []
 
 
 def test_a_receiver_that_stumbles_is_tried_again(tmp_path: Path, receiver: Receiver) -> None:
     receiver.codes = [503, 429]
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     outbox.write(_message(), url=receiver.url)
     assert len(outbox.flush()) == 1
     assert len(receiver.bodies) == 1
 
 
 def test_without_a_receiver_the_alert_waits_and_goes_out_first_next_time(tmp_path: Path, receiver: Receiver) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     receiver.codes = [500] * QUICK.attempts
     outbox.write(_message("1"), url=receiver.url)
-    with pytest.raises(DependencyError, match="It is kept in"):
+    with pytest.raises(DependencyError, match="It is kept as alerts/spool/"):
         outbox.flush()
     assert len(outbox.waiting()) == 1
     outbox.write(_message("2"), url=receiver.url)
@@ -95,7 +103,7 @@ def test_without_a_receiver_the_alert_waits_and_goes_out_first_next_time(tmp_pat
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     outbox.write(_message(), url="http://127.0.0.1:9/webhook")
     with pytest.raises(DependencyError, match="did not take the alert") as caught:
         outbox.flush()
@@ -105,17 +113,17 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_a_refused_alert_is_kept_and_not_tried_again(tmp_path: Path, receiver: Receiver) -> None:
     receiver.codes = [422]
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     outbox.write(_message(), url=receiver.url)
     with pytest.raises(UserError, match="refused the alert"):
         outbox.flush()
     assert receiver.codes == []
     assert outbox.waiting() == []
-    assert len(list((tmp_path / "refused").glob("*.json"))) == 1
+    assert len(list((tmp_path / "alerts" / "refused").glob("*.json"))) == 1
 
 
 def test_a_message_that_cannot_be_sent_does_not_hold_up_others(tmp_path: Path, receiver: Receiver) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     for version, url in (("1", "http://127.0.0.1:9/"), ("2", "http://127.0.0.1:9/"), ("3", receiver.url)):
         outbox.write(_message(version), url=url)
     with pytest.raises(DependencyError):
@@ -126,15 +134,55 @@ def test_a_message_that_cannot_be_sent_does_not_hold_up_others(tmp_path: Path, r
 
 @pytest.mark.parametrize("url", ["controller:8090", "ftp://controller/webhook"])
 def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     outbox.write(_message(), url=url)
     with pytest.raises(UserError, match="not an address"):
         outbox.flush()
 
 
 def test_without_an_address_the_alert_is_a_record(tmp_path: Path) -> None:
-    outbox = AlertOutbox(tmp_path, QUICK)
-    path = outbox.write(_message(), url=None)
-    assert path.parent.name == "sent"
-    assert json.loads(path.read_text())["message"]["alerts"][0]["annotations"]["summary"] == "Słowa się zmieniły"
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
+    key = outbox.write(_message(), url=None)
+    assert key.startswith("alerts/sent/")
+    assert (
+        json.loads((tmp_path / key).read_text())["message"]["alerts"][0]["annotations"]["summary"]
+        == "Słowa się zmieniły"
+    )
     assert outbox.flush() == []
+
+
+def test_an_alertmanager_gets_its_own_form(tmp_path: Path, receiver: Receiver) -> None:
+    policy = replace(QUICK, form="alertmanager", active_for=timedelta(hours=3))
+    outbox = AlertOutbox(FolderStore(tmp_path), policy)
+    base = receiver.url.removesuffix("/webhook")
+    before = datetime.now(UTC)
+    outbox.write(_message(), url=f"{base}/")
+    outbox.flush()
+    assert receiver.paths == ["/api/v2/alerts"]
+    [[alert]] = receiver.bodies
+    assert alert["labels"]["alertname"] == "PostingDrift"
+    assert alert["annotations"] == {"summary": "Słowa się zmieniły"}
+    assert datetime.fromisoformat(alert["startsAt"]) == datetime(2026, 3, 2, tzinfo=UTC)
+    left = datetime.fromisoformat(alert["endsAt"]) - before
+    assert timedelta(hours=3) <= left < timedelta(hours=3, minutes=5)
+
+
+def test_an_alert_about_later_postings_does_not_end_before_it_starts() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    [alert] = to_api(_message(), active_for=timedelta(hours=26), now=now)
+    assert datetime.fromisoformat(alert["startsAt"]) <= now < datetime.fromisoformat(alert["endsAt"])
+
+
+def test_what_waits_in_one_pod_is_sent_by_another(s3: Callable[[str], dict[str, Any]], receiver: Receiver) -> None:
+    bucket = StoreSettings.model_validate(s3("alerts"))
+    receiver.codes = [503] * QUICK.attempts
+    first, second = (AlertOutbox(S3Store(bucket), QUICK) for _ in range(2))
+    first.write(_message(), url=receiver.url)
+    with pytest.raises(DependencyError):
+        first.flush()
+    assert len(second.waiting()) == 1
+    [sent] = second.flush()
+    assert sent.startswith("alerts/sent/")
+    assert first.waiting() == []
+    assert first.flush() == []
+    assert len(receiver.bodies) == 1

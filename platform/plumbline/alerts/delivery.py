@@ -6,13 +6,18 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 import httpx
 
+from plumbline.alerts.alertmanager import api_address, to_api
 from plumbline.alerts.webhook import WebhookMessage
-from plumbline.errors import DependencyError, PlumblineError, UserError
+from plumbline.errors import DependencyError, MissingInputError, PlumblineError, UserError
+from plumbline.storage import ObjectStore
+
+AlertFormat = Literal["webhook", "alertmanager"]
+"""`webhook`: the payload that Alertmanager posts, straight to a receiver. `alertmanager`: to an Alertmanager's API."""
 
 _SPOOL = "spool"
 _SENT = "sent"
@@ -21,80 +26,92 @@ _REFUSED = "refused"
 
 @dataclass(frozen=True)
 class DeliveryPolicy:
-    """How hard to try.
+    """How hard to try, and in which form.
 
     Attributes:
         attempts: Tries in all.
         timeout_seconds: Longest wait for one answer.
         first_pause_seconds: Pause before the second try; it doubles with each.
+        form: What the receiver takes.
+        active_for: How long an alert stays active in an Alertmanager that does not hear of it again.
     """
 
     attempts: int = 4
     timeout_seconds: float = 5.0
     first_pause_seconds: float = 0.3
+    form: AlertFormat = "webhook"
+    active_for: timedelta = timedelta(hours=26)
 
 
 class AlertOutbox:
-    """Folder of alerts: each is written down first, then sent, then moved to `sent`
+    """Part of an object store that holds alerts: each is written down first, then sent, then moved to `sent`
     (or to `refused`, where sending it again would not help).
 
-    A message keeps its file name as its identity, so a crash between the receiver's answer and the move sends
-    it twice; the controller takes repeated alerts once.
+    A message keeps its name as its identity, so a crash between the receiver's answer and the move sends it twice;
+    so do two senders at once. The controller and Alertmanager take repeated alerts once.
     """
 
-    def __init__(self, folder: Path, policy: DeliveryPolicy | None = None) -> None:
-        self._folder = folder
+    def __init__(self, store: ObjectStore, policy: DeliveryPolicy | None = None, *, root: str = "alerts") -> None:
+        self._store = store
         self._policy = policy or DeliveryPolicy()
+        self._root = root
 
-    def write(self, message: WebhookMessage, *, url: str | None) -> Path:
-        """Writes the message down: to be sent where there is an address, else as a record only."""
-        folder = self._folder / (_SPOOL if url else _SENT)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.json"
-        content = {"url": url, "message": json.loads(message.to_json())}
-        temporary = path.with_suffix(".incoming")
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(path)
-        return path
+    def write(self, message: WebhookMessage, *, url: str | None) -> str:
+        """Writes the message down: to be sent where there is an address, else as a record only.
 
-    def waiting(self) -> list[Path]:
-        """Messages that have not been delivered, oldest first."""
-        return sorted((self._folder / _SPOOL).glob("*.json"))
+        Returns:
+            Its key, `<root>/spool/...` or `<root>/sent/...`.
+        """
+        key = f"{self._root}/{_SPOOL if url else _SENT}/{time.time_ns()}-{uuid.uuid4().hex[:8]}.json"
+        content = {"url": url, "form": self._policy.form, "message": json.loads(message.to_json())}
+        self._store.put(key, json.dumps(content, indent=2, ensure_ascii=False).encode())
+        return key
 
-    def flush(self) -> list[Path]:
+    def waiting(self) -> list[str]:
+        """Keys of the messages that have not been delivered, oldest first."""
+        return list(self._store.list(f"{self._root}/{_SPOOL}/"))
+
+    def flush(self) -> list[str]:
         """Sends everything that waits, oldest first. One message that cannot be sent does not hold up the others,
         except those to the same receiver, which would only wait for it again.
 
         Returns:
-            Where the delivered messages are kept now.
+            Keys that the delivered messages are kept under now.
 
         Raises:
             DependencyError: A receiver did not take its message; it and later ones to it are kept.
             UserError: A receiver says that the message is wrong; it is put aside.
         """
-        sent: list[Path] = []
+        sent: list[str] = []
         errors: list[PlumblineError] = []
         away: set[str] = set()
-        for path in self.waiting():
-            content = json.loads(path.read_text(encoding="utf-8"))
+        for key in self.waiting():
+            try:
+                content = json.loads(self._store.get(key))
+            except MissingInputError:  # another sender has just delivered it
+                continue
             url = str(content["url"])
             if url in away:
                 continue
             try:
-                self._send(path, url, content["message"])
+                self._send(key, content)
             except DependencyError as error:
                 away.add(url)
                 errors.append(error)
             except UserError as error:
                 errors.append(error)
             else:
-                sent.append(self._move(path, _SENT))
+                sent.append(self._move(key, _SENT))
         if errors:
             raise errors[-1]
         return sent
 
-    def _send(self, path: Path, url: str, message: dict[str, Any]) -> None:
-        body = json.dumps(message, ensure_ascii=False).encode()
+    def _send(self, key: str, content: dict[str, Any]) -> None:
+        url, payload = str(content["url"]), content["message"]
+        if content.get("form", "webhook") == "alertmanager":
+            url = api_address(url)
+            payload = to_api(WebhookMessage.model_validate(payload), active_for=self._policy.active_for)
+        body = json.dumps(payload, ensure_ascii=False).encode()
         pause, reason = self._policy.first_pause_seconds, ""
         for attempt in range(self._policy.attempts):
             if attempt:
@@ -109,7 +126,7 @@ class AlertOutbox:
                 )
             except httpx.UnsupportedProtocol as error:
                 raise UserError(
-                    f"{url} is not an address to send alerts to: {error}. The alert is kept in {path}."
+                    f"{url} is not an address to send alerts to: {error}. The alert is kept as {key}."
                 ) from error
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
@@ -118,14 +135,19 @@ class AlertOutbox:
                 return
             reason = f"HTTP {answer.status_code}: {answer.text[:200]}"
             if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                kept = self._move(path, _REFUSED)
-                raise UserError(f"{url} refused the alert ({reason}). It is kept in {kept}.")
+                kept = self._move(key, _REFUSED)
+                raise UserError(f"{url} refused the alert ({reason}). It is kept as {kept}.")
         raise DependencyError(
-            f"{url} did not take the alert ({reason}). It is kept in {path} and goes out with the next monitor run; "
+            f"{url} did not take the alert ({reason}). It is kept as {key} and goes out with the next monitor run; "
             "start the receiver, or send it yourself."
         )
 
-    def _move(self, path: Path, where: str) -> Path:
-        folder = self._folder / where
-        folder.mkdir(parents=True, exist_ok=True)
-        return path.rename(folder / path.name)
+    def _move(self, key: str, where: str) -> str:
+        moved = f"{self._root}/{where}/{key.rpartition('/')[2]}"
+        try:
+            content = self._store.get(key)
+        except MissingInputError:  # another sender has moved it
+            return moved
+        self._store.put(moved, content)
+        self._store.delete(key)
+        return moved

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -14,7 +16,16 @@ class MonitoringSettings(BaseModel):
     """Drift policy: the name of one that comes with the platform, or a YAML file."""
 
     alert_url: str | None = None
-    """Where alerts are sent to (a controller, or a receiver in Alertmanager's webhook form); None writes them only."""
+    """Where alerts are sent to (a controller, a receiver in Alertmanager's webhook form, or an Alertmanager); None
+    writes them only."""
+
+    alert_format: Literal["webhook", "alertmanager"] = "webhook"
+    """What `alert_url` takes: Alertmanager's webhook payload (a controller), or the API of an Alertmanager, at whose
+    base address `/api/v2/alerts` is."""
+
+    alert_active_hours: float = Field(default=26.0, gt=0)
+    """How long an Alertmanager takes an alert for active unless it is sent again: a day between two runs of a daily
+    monitor, and two hours for a run that is late or slow. Then it is resolved."""
 
     alert_receiver: str = "plumbline-controller"
     """Name of the receiver, written into each alert."""
@@ -39,6 +50,18 @@ class MonitoringSettings(BaseModel):
 
     exporter_port: int = 9105
     """Port that the metrics of the latest results are served at."""
+
+    exporter_refresh_seconds: float = Field(default=15.0, gt=0)
+    """How often the exporter looks for new results; between, and while the store is away, it serves the last ones."""
+
+    evidently_url: str | None = None
+    """Address of an Evidently UI that runs are posted to; None writes them to the local workspace folder."""
+
+    evidently_timeout_seconds: float = Field(default=20.0, gt=0)
+    """Longest wait for one answer of the Evidently UI."""
+
+    ui_host: str = "127.0.0.1"
+    """Address that Evidently's own pages are served at."""
 
     ui_port: int = 8085
     """Port of Evidently's own pages."""

@@ -1,0 +1,119 @@
+"""Where Evidently's runs are kept for its pages: a folder of this machine, or an Evidently UI elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from monitoring.evidently_adapter import EvidentlyReport, import_quietly
+from plumbline import paths
+from plumbline.errors import DependencyError
+from plumbline.settings import Settings
+
+
+class Workspace(Protocol):
+    """Runs of one project."""
+
+    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
+        """Adds a report and removes the oldest beyond `keep`; returns its page's address where it has one.
+
+        Raises:
+            DependencyError: The Evidently UI did not take it.
+        """
+        ...
+
+
+def open_workspace(settings: Settings, project: str) -> Workspace:
+    """The Evidently UI that the settings name, else the folder under `home`."""
+    monitoring = settings.monitoring
+    if monitoring.evidently_url is not None:
+        return RemoteWorkspace(monitoring.evidently_url, project, timeout=monitoring.evidently_timeout_seconds)
+    return FolderWorkspace(workspace_dir(settings), project)
+
+
+def workspace_dir(settings: Settings) -> Path:
+    """Folder of Evidently's workspace, which `plumbline monitor ui` serves."""
+    return paths.monitoring_dir(settings) / "evidently"
+
+
+class FolderWorkspace:
+    """Evidently's workspace folder."""
+
+    def __init__(self, folder: Path, project: str) -> None:
+        """Opens the folder; it and the project are made where they are missing."""
+        import_quietly()
+        from evidently.ui.workspace import Workspace as EvidentlyWorkspace
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._workspace = EvidentlyWorkspace.create(str(folder))
+        found = self._workspace.search_project(project)
+        self._project = found[0] if found else self._workspace.create_project(project)
+
+    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
+        """See `Workspace.add`."""
+        self._workspace.add_run(self._project.id, report.snapshot)
+        runs = list(self._workspace.list_runs(self._project.id))
+        for old in sorted(runs, key=str)[:-keep]:
+            self._workspace.delete_run(self._project.id, old)
+        return None
+
+
+class RemoteWorkspace:
+    """A running Evidently UI. Nothing is sent before a report is added."""
+
+    def __init__(self, url: str, project: str, *, timeout: float) -> None:
+        self._url = url
+        self._project = project
+        self._timeout = timeout
+
+    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
+        """See `Workspace.add`."""
+        import_quietly()
+        from evidently.errors import EvidentlyError
+        from requests import RequestException
+
+        try:
+            remote = _client(self._url, self._timeout)
+            found = remote.search_project(self._project)
+            project = found[0] if found else remote.create_project(self._project)
+            added = remote.add_run(project.id, report.snapshot)
+            # Evidently's client has no calls for these two (0.7.23); its service has.
+            runs = remote._request(f"/api/projects/{project.id}/snapshots", "GET").json()
+            for old in sorted(str(each["id"]) for each in runs)[:-keep]:
+                remote._request(f"/api/projects/{project.id}/{old}", "DELETE")
+        except (RequestException, EvidentlyError, ValueError) as error:
+            raise DependencyError(
+                f"The Evidently UI at {self._url} did not take the run: {error}. "
+                "Check PLUMBLINE_MONITORING__EVIDENTLY_URL; the monitor's record holds all figures."
+            ) from error
+        return str(added.url)
+
+
+def _client(url: str, timeout: float) -> Any:
+    """Evidently's remote workspace with a limit on every wait: its own waits for ever."""
+    from evidently._pydantic_compat import parse_obj_as
+    from evidently.errors import EvidentlyError
+    from evidently.ui.workspace import RemoteWorkspace as EvidentlyRemote
+    from requests import Session
+
+    class Client(EvidentlyRemote):  # type: ignore[misc]
+        def _request(
+            self, path: str, method: str, *rest: Any, response_model: Any = None, form_data: bool = False, **named: Any
+        ) -> Any:
+            request = self._prepare_request(path, method, *rest, form_data=form_data, **named)
+            with Session() as session:
+                answer = session.send(request.prepare(), timeout=timeout)
+            if answer.status_code >= 400:
+                raise EvidentlyError(f"HTTP {answer.status_code}: {answer.text[:200]}")
+            return answer if response_model is None else parse_obj_as(response_model, answer.json())
+
+    return Client(url, verify=False)
+
+
+def serve_ui(folder: Path, *, host: str, port: int) -> None:
+    """Serves Evidently's pages over a workspace until the process is stopped."""
+    import_quietly()
+    from evidently.ui.service.app import run_local
+
+    folder.mkdir(parents=True, exist_ok=True)
+    run_local(host=host, port=port, workspace=str(folder))

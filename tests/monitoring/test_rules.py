@@ -1,0 +1,149 @@
+"""The alert rules: each fires when it should, does not when it should not, and leads to a page that says what to do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from rule_cases import CASES, NAMESPACE, Case
+
+from monitoring.rules.files import all_alerts, rule_groups, write_rules
+from monitoring.rules.model import Alert, Group
+from monitoring.rules.parameters import Parameters
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+CHART_RULES = REPOSITORY / "helm" / "plumbline" / "files" / "rules"
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus' own checker."""
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not there; Debian's package `prometheus` brings it")
+    return found
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> list[Path]:
+    """All rule files of an installation."""
+    return write_rules(tmp_path / "rules", Parameters(namespace=NAMESPACE))
+
+
+def test_prometheus_takes_the_rules(promtool: str, rules: list[Path]) -> None:
+    done = subprocess.run([promtool, "check", "rules", *map(str, rules)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("SUCCESS") == len(rules)
+
+
+@pytest.mark.parametrize("file", sorted(rule_groups()))
+def test_every_alert_fires_when_it_should_and_only_then(file: str, promtool: str, tmp_path: Path) -> None:
+    names = {rule.name for group in rule_groups()[file] for rule in group.rules}
+    cases = [case for case in CASES if case.alert in names]
+    assert cases
+    # Series of days are looked at every five minutes, others every minute.
+    for interval, chosen in (("1m", lambda case: case.minutes < 600), ("5m", lambda case: case.minutes >= 600)):
+        done = _promtool_test(promtool, tmp_path, [case for case in cases if chosen(case)], file, interval=interval)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_would_notice_an_alert_that_does_not_fire(promtool: str, tmp_path: Path) -> None:
+    quiet = next(case for case in CASES if case.alert == "TargetDown" and not case.fires)
+    wrong = Case(quiet.alert, quiet.series, quiet.minutes, ({"severity": "warning"},))
+    assert _promtool_test(promtool, tmp_path, [wrong], "platform.yaml").returncode != 0
+
+
+def test_every_alert_has_cases_of_both_kinds() -> None:
+    names = {alert.name for alert in all_alerts()}
+    assert names == {case.alert for case in CASES if case.fires} == {case.alert for case in CASES if not case.fires}
+
+
+def test_every_alert_leads_to_a_section_that_exists() -> None:
+    page = (REPOSITORY / "docs" / "observability.md").read_text(encoding="utf-8")
+    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+    assert {alert.anchor for alert in all_alerts()} <= headings
+
+
+def test_no_rule_takes_the_name_of_an_alert_that_the_monitors_send() -> None:
+    assert not {alert.name for alert in all_alerts()} & {"PostingDrift", "ModelQualityDrop", "MonitorFailed"}
+
+
+def test_names_are_unique_where_they_must_be() -> None:
+    groups = [group for part in rule_groups().values() for group in part]
+    assert len({group.name for group in groups}) == len(groups)
+    alerts = [(rule.name, rule.severity) for group in groups for rule in group.rules if isinstance(rule, Alert)]
+    assert len(set(alerts)) == len(alerts)
+
+
+def test_the_same_input_writes_the_same_files(tmp_path: Path) -> None:
+    first = {path.name: path.read_text() for path in write_rules(tmp_path, Parameters())}
+    assert {path.name: path.read_text() for path in write_rules(tmp_path, Parameters())} == first
+    assert set(first) == {*rule_groups(), "parameters.yaml"}
+
+
+def test_the_charts_rules_are_the_generated_ones(tmp_path: Path) -> None:
+    generated = {path.name: path.read_text() for path in write_rules(tmp_path, None)}
+    assert {path.name: path.read_text() for path in CHART_RULES.glob("*")} == generated, (
+        "Run: plumbline monitor rules --without-parameters --out helm/plumbline/files/rules"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"latency_objective": 0.9}, {"availability_objective": 1.0}, {"components": ["mlflow"]}, {"slo": 1}]
+)
+def test_parameters_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Parameters(**wrong)
+
+
+def test_an_objective_of_another_installation_is_used(promtool: str, tmp_path: Path) -> None:
+    # 20% late burns the budget of 5% only four times as fast as it may.
+    case = next(each for each in CASES if each.alert == "ServingLatencyBudgetBurning" and each.fires)
+    warned = Case(case.alert, case.series, case.minutes, ({"severity": "warning", "slo": "latency"},))
+    done = _promtool_test(promtool, tmp_path, [warned], "objectives.yaml", latency_objective=0.95)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_groups_keep_their_interval() -> None:
+    group = Group("g", [], interval="2m")
+    assert group.to_dict() == {"name": "g", "interval": "2m", "rules": []}
+
+
+def _promtool_test(
+    promtool: str, folder: Path, cases: list[Case], file: str, *, interval: str = "1m", **parameters: Any
+) -> subprocess.CompletedProcess[str]:
+    written = write_rules(folder / "rules", Parameters(namespace=NAMESPACE, **parameters))
+    content = {
+        "rule_files": [str(path) for path in written if path.name in (file, "parameters.yaml")],
+        "evaluation_interval": interval,
+        "tests": [_as_test(number, case) for number, case in enumerate(cases)],
+    }
+    tests = folder / "tests.yaml"
+    tests.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return subprocess.run([promtool, "test", "rules", str(tests)], capture_output=True, text=True, check=False)
+
+
+def _as_test(number: int, case: Case) -> dict[str, Any]:
+    return {
+        "name": f"{number}: {case.alert}",
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}',
+                "eval_time": f"{case.minutes}m",
+                "exp_samples": [{"labels": _labels(case.alert, labels), "value": 1} for labels in case.fires],
+            }
+        ],
+    }
+
+
+def _labels(alert: str, labels: dict[str, str]) -> str:
+    full = {"alertname": alert, "alertstate": "firing", "namespace": NAMESPACE, **labels}
+    return "ALERTS{" + ",".join(f'{name}="{value}"' for name, value in full.items()) + "}"
