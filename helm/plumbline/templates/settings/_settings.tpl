@@ -37,6 +37,14 @@ It holds no secret; it is the same for every role.
     "config_map" (include $name (dict "root" . "component" "settings"))
     "require_approval" .Values.controller.requireApproval
     "runner" "embedded") -}}
+{{- if eq .Values.serving.mode "rayservice" -}}
+{{- $scaling := .Values.serving.autoscaling -}}
+{{- $_ := merge $derived.serving (dict
+  "replicas" (int (ternary $scaling.minReplicas .Values.serving.replicas $scaling.enabled))
+  "max_replicas" (ternary (int $scaling.maxReplicas) nil $scaling.enabled)
+  "num_gpus" .Values.serving.rayservice.gpusPerReplica
+  "target_ongoing_requests" .Values.serving.rayservice.targetOngoingRequests) -}}
+{{- end -}}
 {{- with (include "plumbline.objectstore.url" .) -}}
 {{- $_ := set $derived.store "endpoint_url" . -}}
 {{- end -}}
