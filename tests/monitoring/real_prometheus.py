@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from monitoring.exporter import ResultCollector
 from monitoring.results import ResultStore
+from plumbline.alerts.webhook import build_alert
 from plumbline.controller.metrics import render
 from plumbline.controller.state import ControllerState
 from plumbline.settings import Settings
@@ -37,12 +39,29 @@ class Exposed:
         served = ServedModel(name="m", alias="champion", version="3", digest="", model=None, loaded_at=None)  # type: ignore[arg-type]
         self._serving.watch(lambda: served, lambda: 2)
         self._exporter = CollectorRegistry()
-        self._exporter.register(ResultCollector(settings))
+        self._results = ResultCollector(settings)
+        self._exporter.register(self._results)
         ProcessCollector(registry=self._exporter)
         self._state = ControllerState(folder / "controller.sqlite")
         test = {"column": "title", "value": 0.5, "threshold": 0.05, "breached": True}
         tests = [{**test, "kind": kind} for kind in ("unseen", "accuracy", "confidence")]
         ResultStore(settings).add({"rows": 9, "alerts": 1, "status": "alert", "tests": tests}, model="m", version="3")
+        self._results.refresh()
+        self._retrain()
+
+    def _retrain(self) -> None:
+        """One retraining has ended, another runs."""
+        now = datetime.now(UTC)
+        alert = build_alert("PostingDrift", severity="warning", labels={"model": "m"}, annotations={}, starts_at=now)
+        for ending in (
+            {"state": "promoted", "started_at": now, "ended_at": now},
+            {"state": "running", "started_at": now},
+        ):
+            number = self._state.add_retraining(
+                model="m", fingerprint=alert.fingerprint, reason="", snapshot="latest", as_of=now, not_before=None
+            )
+            self._state.update(number, **ending)
+            self._state.save_alert(alert, action="retraining", retraining=number)
 
     def work(self) -> None:
         """Some traffic."""

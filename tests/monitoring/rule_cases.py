@@ -189,6 +189,8 @@ CASES = [
         ({**_WARNING, **_M, "model_version": "2", "job": "plumbline-exporter", "instance": "e:9105"},),
     ),
     Case("MonitorResultMissing", {**_result("1", "300x300", failed=1), **_result("2", "600x300")}, 20),
+    Case("MonitorResultsUnreadable", {f"plumbline_monitor_store_up{{{_WHERE}}}": "1x5 0x20"}, 20, (_WARNING,)),
+    Case("MonitorResultsUnreadable", {f"plumbline_monitor_store_up{{{_WHERE}}}": "1x5 0x5 1x10"}, 20),
     Case("MonitorAlertsWaiting", {f"plumbline_monitor_alerts_waiting{{{_WHERE}}}": "2x30"}, 20, (_CRITICAL,)),
     Case("MonitorAlertsWaiting", {f"plumbline_monitor_alerts_waiting{{{_WHERE}}}": "2x5 0x30"}, 20),
     Case(

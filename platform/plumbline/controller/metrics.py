@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,10 +37,17 @@ class _StateCollector(Collector):
             "When the last retraining ended; 0 before the first.",
             value=max(ended, default=0.0),
         )
+        running = [each.started_at.timestamp() for each in retrainings if each.state == "running" and each.started_at]
+        yield GaugeMetricFamily(
+            "plumbline_controller_retraining_started_timestamp_seconds",
+            "When the running retraining's last try began; 0 while none runs.",
+            value=min(running, default=0.0),
+        )
 
 
 def render(state: ControllerState) -> tuple[bytes, str]:
     """The page for Prometheus and its content type."""
     registry = CollectorRegistry()
     registry.register(_StateCollector(state))
+    ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST

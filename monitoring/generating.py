@@ -1,0 +1,61 @@
+"""`plumbline monitor rules` and `dashboards`: what Prometheus and Grafana are given, written to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from plumbline.cli.output import JsonOption, print_rows
+from plumbline.errors import UserError
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; made if it is not there.")]
+
+
+def rules(
+    out: OutOption,
+    namespace: Annotated[str, typer.Option(help="Label `namespace` of the scraped series; empty if none.")] = "",
+    latency_objective: Annotated[float, typer.Option(help="Share of answers inside the latency budget.")] = 0.99,
+    availability_objective: Annotated[float, typer.Option(help="Share of valid requests that are answered.")] = 0.999,
+    monitor_interval: Annotated[int, typer.Option(help="Seconds between two monitor runs.")] = 86400,
+    retraining_limit: Annotated[int, typer.Option(help="Seconds that a retraining may take.")] = 7200,
+    component: Annotated[
+        list[str] | None, typer.Option("--component", help="What is to be up; may be given several times.")
+    ] = None,
+    parameters: Annotated[
+        bool, typer.Option("--parameters/--without-parameters", help="Write parameters.yaml beside the rules.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes Prometheus' recording and alerting rules. The same options write the same files."""
+    from monitoring.rules.files import write_rules
+    from monitoring.rules.parameters import COMPONENTS, Parameters
+
+    given: dict[str, Any] = {
+        "namespace": namespace,
+        "latency_objective": latency_objective,
+        "availability_objective": availability_objective,
+        "monitor_interval_seconds": monitor_interval,
+        "retraining_limit_seconds": retraining_limit,
+        "components": tuple(component or COMPONENTS),
+    }
+    try:
+        chosen = Parameters(**given)
+    except ValidationError as error:
+        found = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        raise UserError(f"The rules cannot be written so: {found}.") from error
+    _print_files(write_rules(out, chosen if parameters else None), as_json=as_json)
+
+
+def dashboards(out: OutOption, as_json: JsonOption = False) -> None:
+    """Writes Grafana's dashboards. Their ids stay the same, so that importing them again replaces them."""
+    from monitoring.dashboards.files import write_dashboards
+
+    _print_files(write_dashboards(out), as_json=as_json)
+
+
+def _print_files(files: list[Path], *, as_json: bool) -> None:
+    rows: list[Any] = [{"file": str(path), "bytes": path.stat().st_size} for path in files]
+    print_rows(rows, as_json=as_json, title="Written")
