@@ -2,7 +2,8 @@
 
 {{/*
 Image, security, command, args, ports, resources and lifecycle of a third party's container, all from its values.
-Arguments: root, values, port (its name).
+A probe that says when, but not what, asks what `asks` says: so a value that asks something else needs not take the default
+away first. Arguments: root, values, port (its name), asks (a probe's handler; for readiness and start-up), alive (for liveness).
 */}}
 {{- define "plumbline.theirs" -}}
 {{- $values := .values -}}
@@ -20,10 +21,12 @@ args:
 ports:
   - {name: {{ .port }}, containerPort: {{ $values.service.port }}}
 {{- range $name := list "startupProbe" "readinessProbe" "livenessProbe" }}
-{{- with index $values $name }}
+{{- $probe := index $values $name }}
 {{ $name }}:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- if not (or $probe.exec $probe.httpGet $probe.tcpSocket $probe.grpc) }}
+  {{- toYaml (ternary $.alive $.asks (eq $name "livenessProbe")) | nindent 2 }}
+  {{- end }}
+  {{- toYaml $probe | nindent 2 }}
 {{- end }}
 {{- with $values.preStop }}
 lifecycle:
