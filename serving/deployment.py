@@ -29,8 +29,8 @@ class PostingService:
 
     async def __init__(self, settings: Settings, ships: bool = False) -> None:  # type: ignore[misc]  # Ray awaits it
         # In a thread: loading takes seconds, and Ray's health checks share the event loop with us.
-        self._replica = await asyncio.to_thread(build_replica, settings)
         self._shipper = Shipper(settings) if ships else None
+        self._replica = await asyncio.to_thread(build_replica, settings)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Ray Serve once the replica is built."""
@@ -40,8 +40,8 @@ class PostingService:
         """Called by Ray Serve once requests are drained."""
         if hasattr(self, "_replica"):
             await self._replica.close()
-        if getattr(self, "_shipper", None) is not None:
-            await asyncio.to_thread(self._shipper.close)
+            if self._shipper is not None:
+                await asyncio.to_thread(self._shipper.close)
 
 
 def quiet_logs() -> LoggingConfig:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from plumbline.controller.server import serve
-from plumbline.controller.trainer import Child, OnChild, Outcome, StoppedError
+from plumbline.controller.trainer import Attempt, Child, Outcome, StoppedError
 from plumbline.errors import PlumblineError
 from plumbline.settings import load_settings
 
@@ -26,19 +26,15 @@ class ScriptedTrainer:
         self.trained: list[tuple[str, datetime, bool]] = []
         self.promoted: list[str] = []
 
-    def prepare(self, snapshot: str, as_of: datetime, *, log: Path, on_child: OnChild) -> float:
+    @property
+    def resumes(self) -> bool:
+        return False
+
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
         return 1.0
 
     def train(
-        self,
-        snapshot: str,
-        as_of: datetime,
-        *,
-        parity: float,
-        reason: str,
-        promote: bool,
-        log: Path,
-        on_child: OnChild,
+        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         self.trained.append((snapshot, as_of, promote))
         step = self.script.pop(0) if self.script else "promote"
@@ -48,7 +44,7 @@ class ScriptedTrainer:
         gate = {"verdict": step, "reasons": ["because"]}
         return Outcome(step, version, f"run{version}", step == "promote" and promote, {"gate": gate})
 
-    def promote(self, version: str, reason: str, *, log: Path, on_child: OnChild) -> None:
+    def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         if self.script and isinstance(self.script[0], PlumblineError):
             raise self.script.pop(0)
         self.promoted.append(version)
@@ -68,11 +64,11 @@ class SleepingTrainer(ScriptedTrainer):
         self._once = once
         self._stop = threading.Event()
 
-    def prepare(self, snapshot: str, as_of: datetime, *, log: Path, on_child: OnChild) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
         if self._once.exists():
             return 1.0
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-        on_child(Child(child.pid, psutil.Process(child.pid).create_time()))
+        attempt.on_start(Child(child.pid, psutil.Process(child.pid).create_time()))
         self._once.write_text(str(child.pid))
         while child.poll() is None:
             if self._stop.is_set():

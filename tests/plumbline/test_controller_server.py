@@ -21,8 +21,9 @@ from starlette.testclient import TestClient
 from plumbline.alerts.webhook import build_alert, build_message
 from plumbline.controller.app import create_app
 from plumbline.controller.loop import Loop
+from plumbline.controller.process import CommandTrainer
 from plumbline.controller.server import open_state, serve
-from plumbline.controller.trainer import CommandTrainer, StoppedError
+from plumbline.controller.trainer import Attempt, StoppedError
 from plumbline.errors import PlumblineError, PortBusyError
 from plumbline.settings import Settings
 
@@ -196,7 +197,9 @@ def test_only_one_controller_works_on_a_state(tmp_path: Path, start_controller: 
 def test_a_command_that_fails_gives_its_own_sentence(settings: Settings, tmp_path: Path) -> None:
     trainer = CommandTrainer(settings)
     with pytest.raises(PlumblineError, match=r"exit code 2: .*no snapshot") as caught:
-        trainer.prepare("0" * 64, datetime(2026, 1, 1, tzinfo=UTC), log=tmp_path / "log", on_child=lambda _: None)
+        trainer.prepare(
+            "0" * 64, datetime(2026, 1, 1, tzinfo=UTC), attempt=Attempt("1-1", tmp_path / "log", lambda _: None)
+        )
     assert str(tmp_path / "log") in str(caught.value)
 
 
@@ -209,5 +212,5 @@ def test_a_command_is_ended_when_the_trainer_is_stopped(settings: Settings, tmp_
         trainer.stop()
 
     with pytest.raises(StoppedError):
-        trainer.prepare("latest", datetime(2026, 1, 1, tzinfo=UTC), log=tmp_path / "log", on_child=stop_it)
+        trainer.prepare("latest", datetime(2026, 1, 1, tzinfo=UTC), attempt=Attempt("1-1", tmp_path / "log", stop_it))
     assert not psutil.pid_exists(children[0])

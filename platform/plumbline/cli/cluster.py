@@ -103,6 +103,7 @@ def bootstrap(
         str | None, typer.Option(help="Instant that the model knows; default: the snapshot's end.")
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of the parity gate.")] = 200,
+    timeout: TimeoutOption = 600.0,
     as_json: JsonOption = False,
 ) -> None:
     """Trains and promotes the first model; with a champion it only brings the features up to date."""
@@ -111,7 +112,8 @@ def bootstrap(
 
     if mapping is not None and data is None:
         raise UserError("--mapping belongs to --data.")
-    done = run(load_settings(), Source(data, mapping, rows, weeks, seed), as_of=as_of, pairs=pairs, tell=_tell)
+    source = Source(data, mapping, rows, weeks, seed)
+    done = run(load_settings(), source, as_of=as_of, pairs=pairs, timeout_seconds=timeout, tell=_tell)
     print_result(done, as_json=as_json, title="Bootstrap")
 
 

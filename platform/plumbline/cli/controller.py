@@ -70,10 +70,10 @@ def approve(
     """Makes the version of a retraining that waits for approval the champion."""
     from plumbline.controller.loop import Loop
     from plumbline.controller.server import open_state
-    from plumbline.controller.trainer import CommandTrainer
+    from plumbline.controller.trainer import trainer_for
     from plumbline.registry.audit import whoami
 
     settings = load_settings()
-    loop = Loop(settings, open_state(settings), CommandTrainer(settings))
+    loop = Loop(settings, open_state(settings), trainer_for(settings))
     approved = loop.approve(number, who=whoami()).to_json()
     print_result({name: approved[name] for name in _SHOWN}, as_json=as_json, title=f"Retraining {number}")

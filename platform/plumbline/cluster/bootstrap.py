@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.cluster.commands import answer_of
-from plumbline.cluster.waiting import Tell
+from plumbline.cluster.services import Service, check_of
+from plumbline.cluster.waiting import Tell, wait_until
 from plumbline.errors import GateRefusedError, UserError
 from plumbline.settings import Settings
 
 _CHAMPION = "champion"
 _S3 = "s3://"
+_NEEDED: tuple[Service, ...] = ("objectstore", "mlflow", "redis")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Source:
     seed: int
 
 
-def bootstrap(settings: Settings, source: Source, *, as_of: str | None, pairs: int, tell: Tell) -> dict[str, Any]:
+def bootstrap(
+    settings: Settings, source: Source, *, as_of: str | None, pairs: int, timeout_seconds: float, tell: Tell
+) -> dict[str, Any]:
     """Brings an installation to where it can serve.
 
     Every step asks first whether its work is done; a run that was killed leaves nothing that a further run minds.
@@ -48,6 +52,7 @@ def bootstrap(settings: Settings, source: Source, *, as_of: str | None, pairs: i
         source: Postings, for an installation without a snapshot.
         as_of: Instant that the model knows; None is the end of the snapshot's last day.
         pairs: (entity, time) pairs of the parity gate.
+        timeout_seconds: How long to wait for each service that the settings name.
         tell: Takes progress.
 
     Returns:
@@ -57,6 +62,10 @@ def bootstrap(settings: Settings, source: Source, *, as_of: str | None, pairs: i
         GateRefusedError: The first model does not pass the gate.
         PlumblineError: A step failed.
     """
+    for service in _NEEDED:
+        wait_until(service, check_of(service, settings), timeout_seconds=timeout_seconds, tell=tell)
+    if _on_postgres(settings):
+        wait_until("postgres", check_of("postgres", settings), timeout_seconds=timeout_seconds, tell=tell)
     champion = _champion()
     if champion is not None:
         return _refresh(champion, tell)
@@ -88,6 +97,11 @@ def bootstrap(settings: Settings, source: Source, *, as_of: str | None, pairs: i
         "parity": share,
         "metrics": trained["metrics"],
     }
+
+
+def _on_postgres(settings: Settings) -> bool:
+    url = settings.features.registry_url
+    return url is not None and url.get_secret_value().startswith("postgres")
 
 
 def _champion() -> dict[str, Any] | None:

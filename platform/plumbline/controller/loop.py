@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from plumbline import paths
+from plumbline.controller.process import end_child
 from plumbline.controller.state import ControllerState, Retraining
-from plumbline.controller.trainer import Child, Outcome, StoppedError, Trainer, end_child
+from plumbline.controller.trainer import Attempt, Child, Job, Outcome, StoppedError, Trainer
 from plumbline.errors import PlumblineError, UserError
 from plumbline.registry.audit import AuditLog
 from plumbline.settings import Settings
@@ -56,8 +58,19 @@ class Loop:
         return self._thread.is_alive()
 
     def recover(self) -> None:
-        """Queues again, or gives up, what ran when an earlier controller ended; ends its child process first."""
+        """Takes up what ran when an earlier controller ended.
+
+        A Job goes on without the controller: the same try is asked for again, and finds it. A child process is
+        ended, and its retraining is queued again or given up.
+        """
         for retraining in self._state.retrainings(states=("running",)):
+            if self._trainer.resumes:
+                # Not a new try: `_attempt` counts this one again, and so finds the same Jobs under the same names.
+                self._state.update(
+                    retraining.id, "retraining_picked_up", state="queued", attempts=retraining.attempts - 1,
+                    not_before=None,
+                )  # fmt: skip
+                continue
             if retraining.child_pid is not None and retraining.child_started is not None:
                 end_child(Child(retraining.child_pid, retraining.child_started))
             self._again_or_fail(retraining, f"The controller stopped during the step '{retraining.step}'.")
@@ -86,7 +99,8 @@ class Loop:
             found = "does not exist" if retraining is None else f"is {retraining.state}"
             raise UserError(f"Retraining {number} {found}: there is nothing to approve.")
         reason = f"Retraining {number} approved by {who}: {retraining.reason}"
-        self._trainer.promote(retraining.model_version, reason, log=self._log_of(retraining), on_child=lambda _: None)
+        attempt = Attempt(f"approve-{number}", self._log_of(retraining), on_start=lambda _: None)
+        self._trainer.promote(retraining.model_version, reason, attempt=attempt)
         self._finish(retraining, "promoted", approved_by=who)
         return self._known(number)
 
@@ -131,10 +145,14 @@ class Loop:
             self._again_or_fail(running, f"{type(error).__name__}: {error}")
 
     def _train(self, retraining: Retraining, log: Path) -> Outcome:
-        def on_child(child: Child) -> None:
-            self._state.update(retraining.id, child_pid=child.pid, child_started=child.started)
+        def on_start(running: Child | Job) -> None:
+            if isinstance(running, Job):
+                self._state.update(retraining.id, "job_started", job=running.name)
+            else:
+                self._state.update(retraining.id, child_pid=running.pid, child_started=running.started)
 
-        parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, log=log, on_child=on_child)
+        attempt = Attempt(_name_of(retraining), log, on_start, job=retraining.job)
+        parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
         self._state.update(retraining.id, "features_ready", step="training")
         return self._trainer.train(
             retraining.snapshot,
@@ -142,8 +160,7 @@ class Loop:
             parity=parity,
             reason=f"Retraining {retraining.id} of the controller. Alert: {retraining.reason}",
             promote=not self._settings.controller.require_approval,
-            log=log,
-            on_child=on_child,
+            attempt=attempt,
         )
 
     def _record(self, retraining: Retraining, outcome: Outcome) -> None:
@@ -208,3 +225,9 @@ class Loop:
         if found is None:
             raise UserError(f"There is no retraining {number}.")
         return found
+
+
+def _name_of(retraining: Retraining) -> str:
+    """Names a try for good: numbers begin again where a controller has lost its state, creation times do not."""
+    token = hashlib.sha256(retraining.created_at.isoformat().encode()).hexdigest()[:6]
+    return f"{retraining.id}-{retraining.attempts}-{token}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from plumbline import paths
 from plumbline.controller.loop import Loop
 from plumbline.controller.state import ControllerState
-from plumbline.controller.trainer import CommandTrainer, Trainer
+from plumbline.controller.trainer import Trainer, trainer_for
 from plumbline.errors import UserError
 from plumbline.process.ports import require_free_port
 from plumbline.settings import Settings
@@ -38,7 +38,7 @@ def serve(settings: Settings, *, port: int, trainer: Trainer | None = None) -> N
     require_free_port(host, port, "PLUMBLINE_CONTROLLER__PORT")
     with _only_one(settings):
         state = open_state(settings)
-        loop = Loop(settings, state, trainer or CommandTrainer(settings))
+        loop = Loop(settings, state, trainer or trainer_for(settings))
         config = uvicorn.Config(
             create_app(settings, state, loop),
             host=host,

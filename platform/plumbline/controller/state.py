@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS retrainings (
     snapshot TEXT NOT NULL, as_of TEXT NOT NULL, state TEXT NOT NULL, step TEXT NOT NULL, attempts INTEGER NOT NULL,
     created_at TEXT NOT NULL, started_at TEXT, ended_at TEXT, not_before TEXT,
     gate_verdict TEXT, model_version TEXT, run_id TEXT, error TEXT, log TEXT, result TEXT,
-    child_pid INTEGER, child_started REAL
+    child_pid INTEGER, child_started REAL, job TEXT
 );
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, happened_at TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL,
@@ -62,6 +62,7 @@ class Retraining:
         result: What the pipeline answered.
         child_pid: Process of the try that runs, or ran when the controller was stopped.
         child_started: When that process was started (seconds since 1970): process ids are used again.
+        job: Kubernetes Job of the try's latest step.
     """
 
     id: int
@@ -85,6 +86,7 @@ class Retraining:
     result: dict[str, Any] | None
     child_pid: int | None
     child_started: float | None
+    job: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain form, times as ISO 8601 text."""
@@ -104,6 +106,9 @@ class ControllerState:
         self._path = path
         with self._transaction() as connection:
             connection.executescript(_SCHEMA)
+            columns = {row["name"] for row in connection.execute("PRAGMA table_info(retrainings)")}
+            if "job" not in columns:  # a database of an earlier version
+                connection.execute("ALTER TABLE retrainings ADD COLUMN job TEXT")
 
     def retraining(self, number: int) -> Retraining | None:
         """The retraining with this number."""

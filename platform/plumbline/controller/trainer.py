@@ -1,32 +1,19 @@
-"""Retrains by running the same commands that a person would, as child processes."""
+"""What the loop asks of whoever retrains, and what both kinds of them share: commands, and how answers are read."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
-from plumbline.errors import GateRefusedError, PlumblineError
+from plumbline.errors import GateRefusedError, PlumblineError, SettingsError
 from plumbline.settings import Settings
-
-_STOP_SECONDS = 10.0
-_POLL_SECONDS = 0.1
-_TAIL_LINES = 5
 
 
 class StoppedError(PlumblineError):
-    """The controller was asked to stop while a child process ran; the retraining is taken up at the next start."""
+    """The controller was asked to stop while a step ran; the retraining is taken up at the next start."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +43,42 @@ class Child:
     started: float
 
 
-OnChild = Callable[[Child], None]
+@dataclass(frozen=True)
+class Job:
+    """A Kubernetes Job that a step runs in."""
+
+    name: str
+
+
+OnStart = Callable[[Child | Job], None]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a retraining.
+
+    Attributes:
+        name: Its name: letters, digits and dashes, the same after a restart of the controller, never used again.
+        log: File that takes what the try's commands say on this machine.
+        on_start: Told what a step runs in, once it runs.
+        job: The Job that an earlier controller started for this try.
+    """
+
+    name: str
+    log: Path
+    on_start: OnStart
+    job: str | None = None
 
 
 class Trainer(Protocol):
     """Prepares features, trains, and promotes."""
 
-    def prepare(self, snapshot: str, as_of: datetime, *, log: Path, on_child: OnChild) -> float:
+    @property
+    def resumes(self) -> bool:
+        """Whether a step goes on without the controller: the same attempt asked for again then takes it up."""
+        ...
+
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
         """Rebuilds the features as of the instant; returns the parity between offline and online, 0..1.
 
         Raises:
@@ -73,15 +89,7 @@ class Trainer(Protocol):
         ...
 
     def train(
-        self,
-        snapshot: str,
-        as_of: datetime,
-        *,
-        parity: float,
-        reason: str,
-        promote: bool,
-        log: Path,
-        on_child: OnChild,
+        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         """Trains, gates, and (with `promote`, where the gate agrees) makes the new version the champion.
 
@@ -91,7 +99,7 @@ class Trainer(Protocol):
         """
         ...
 
-    def promote(self, version: str, reason: str, *, log: Path, on_child: OnChild) -> None:
+    def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         """Makes a version the champion.
 
         Raises:
@@ -101,163 +109,70 @@ class Trainer(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ends what runs; the call that runs it raises `StoppedError`."""
+        """Ends the waiting, and what cannot go on alone; the call that waits raises `StoppedError`."""
         ...
 
 
-class CommandTrainer:
-    """Runs `plumbline ...` commands with this process's Python and environment."""
+def trainer_for(settings: Settings) -> Trainer:
+    """The trainer that the settings name.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stopping = threading.Event()
-
-    def prepare(self, snapshot: str, as_of: datetime, *, log: Path, on_child: OnChild) -> float:
-        """See `Trainer.prepare`."""
-        pairs = str(self._settings.controller.parity_pairs)
-        answer = self._run(
-            "features", "prepare", "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--pairs", pairs,
-            log=log, on_child=on_child,
-        )  # fmt: skip
-        share = float(answer["parity"]["share"])
-        if share < 1.0:
-            raise GateRefusedError(
-                f"Offline and online features agree in only {share:.2%} of pairs; training is refused. See {log}."
-            )
-        return share
-
-    def train(
-        self,
-        snapshot: str,
-        as_of: datetime,
-        *,
-        parity: float,
-        reason: str,
-        promote: bool,
-        log: Path,
-        on_child: OnChild,
-    ) -> Outcome:
-        """See `Trainer.train`."""
-        changes = self._settings.controller.training_settings.items()
-        changed = [word for name, value in changes for word in ("--set", f"{name}={value}")]
-        answer = self._run(
-            "pipeline", "run", "training", "--snapshot", snapshot, "--as-of", as_of.isoformat(),
-            "--parity", str(parity), "--reason", reason, *changed, *(() if promote else ("--no-promote",)),
-            log=log, on_child=on_child,
-        )  # fmt: skip
-        return Outcome(
-            verdict=str(answer["gate"]["verdict"]),
-            model_version=str(answer["model_version"]),
-            run_id=str(answer["run_id"]),
-            promoted=bool(answer["promoted"]),
-            result=answer,
-        )
-
-    def promote(self, version: str, reason: str, *, log: Path, on_child: OnChild) -> None:
-        """See `Trainer.promote`."""
-        self._run("models", "promote", version, "--reason", reason, log=log, on_child=on_child)
-
-    def stop(self) -> None:
-        """See `Trainer.stop`."""
-        self._stopping.set()
-
-    def _run(self, *arguments: str, log: Path, on_child: OnChild) -> dict[str, Any]:
-        line = [sys.executable, "-m", "plumbline", *arguments, "--json"]
-        log.parent.mkdir(parents=True, exist_ok=True)
-        answer_file = log.with_suffix(".stdout")
-        with log.open("ab") as errors, answer_file.open("wb") as answers:
-            errors.write(f"$ plumbline {' '.join(arguments)} --json\n".encode())
-            errors.flush()
-            process = subprocess.Popen(
-                line,
-                stdin=subprocess.DEVNULL,
-                stdout=answers,
-                stderr=errors,
-                env={**os.environ, "PLUMBLINE_HOME": str(self._settings.home)},
-                start_new_session=True,  # its whole group can be ended, and a Ctrl-C does not reach it before us
-            )
-            on_child(Child(process.pid, psutil.Process(process.pid).create_time()))
-            try:
-                self._wait(process, arguments)
-            finally:
-                end_group(process.pid)
-        if process.returncode != 0:
-            raise PlumblineError(_said(arguments, process.returncode, log))
-        return _read_answer(arguments, answer_file)
-
-    def _wait(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...]) -> None:
-        timeout = self._settings.controller.training_timeout_seconds
-        deadline = time.monotonic() + timeout
-        while process.poll() is None:
-            if self._stopping.wait(_POLL_SECONDS):
-                end_group(process.pid)
-                process.wait()
-                raise StoppedError(f"`plumbline {' '.join(arguments[:3])}` was stopped with the controller.")
-            if time.monotonic() > deadline:
-                end_group(process.pid)
-                process.wait()
-                raise PlumblineError(
-                    f"`plumbline {' '.join(arguments[:3])}` did not end within {timeout:.0f} s and was stopped. "
-                    "PLUMBLINE_CONTROLLER__TRAINING_TIMEOUT_SECONDS gives it longer."
-                )
-
-
-def end_group(leader: int) -> None:
-    """Ends every process of a group: politely, then by force. A group that is gone is left at that."""
-    members = _members(leader)
-    for number, wait in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
-        if not members:
-            return
-        try:
-            os.killpg(leader, number)
-        except ProcessLookupError:
-            return
-        psutil.wait_procs(members, timeout=wait)
-        members = _members(leader)
-
-
-def end_child(child: Child) -> bool:
-    """Ends a process that an earlier controller started, with its group, if it still runs.
-
-    Returns:
-        Whether there was one to end.
+    Raises:
+        SettingsError: What the launcher needs is not set.
     """
-    try:
-        process = psutil.Process(child.pid)
-        same = abs(process.create_time() - child.started) < 1.0
-    except psutil.NoSuchProcess:
-        same = False
-    # The leader may be gone while others of its group live on; a group's number is not given to a new process
-    # as long as the group has members.
-    if not same and not (not psutil.pid_exists(child.pid) and _members(child.pid)):
-        return False
-    end_group(child.pid)
-    return True
+    if settings.controller.launcher == "kubernetes":
+        from plumbline.controller.kubernetes import KubernetesTrainer
+
+        if settings.controller.job_template is None or settings.store.bucket is None:
+            raise SettingsError(
+                "The launcher `kubernetes` needs PLUMBLINE_CONTROLLER__JOB_TEMPLATE (a CronJob) and "
+                "PLUMBLINE_STORE__BUCKET (where a Job leaves its answer)."
+            )
+        return KubernetesTrainer(settings)
+    from plumbline.controller.process import CommandTrainer
+
+    return CommandTrainer(settings)
 
 
-def _members(leader: int) -> list[psutil.Process]:
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue  # ended between the listing and the question
-    return members
+def prepare_arguments(settings: Settings, snapshot: str, as_of: datetime) -> list[str]:
+    """The command that rebuilds the features."""
+    pairs = str(settings.controller.parity_pairs)
+    return ["features", "prepare", "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--pairs", pairs]
 
 
-def _said(arguments: tuple[str, ...], code: int, log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    sentences = [line.removeprefix("plumbline: ") for line in lines if line.startswith("plumbline: ")]
-    said = sentences[-1] if sentences else " / ".join(lines[-_TAIL_LINES:])
-    return f"`plumbline {' '.join(arguments[:3])}` ended with exit code {code}: {said} (log: {log})"
+def parity_of(answer: dict[str, Any], where: str) -> float:
+    """Parity in what `features prepare` answered.
+
+    Raises:
+        GateRefusedError: It is below 1.
+    """
+    share = float(answer["parity"]["share"])
+    if share < 1.0:
+        raise GateRefusedError(
+            f"Offline and online features agree in only {share:.2%} of pairs; training is refused. See {where}."
+        )
+    return share
 
 
-def _read_answer(arguments: tuple[str, ...], path: Path) -> dict[str, Any]:
-    try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise PlumblineError(f"`plumbline {' '.join(arguments[:3])}` printed no JSON; see {path}.") from error
-    if not isinstance(answer, dict):
-        raise PlumblineError(f"`plumbline {' '.join(arguments[:3])}` printed no JSON object; see {path}.")
-    return answer
+def training_arguments(
+    settings: Settings, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool
+) -> list[str]:
+    """The command that trains: in the process that it runs in, or on the KFP API server."""
+    embedded = settings.pipelines.runner == "embedded"
+    changes = settings.controller.training_settings.items()
+    return [
+        *(("pipeline", "run", "training") if embedded else ("pipeline", "submit", "training", "--wait")),
+        "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--parity", str(parity), "--reason", reason,
+        *(word for name, value in changes for word in ("--set", f"{name}={value}")),
+        *(() if promote else ("--no-promote",)),
+    ]  # fmt: skip
+
+
+def outcome_of(answer: dict[str, Any]) -> Outcome:
+    """What a training answered."""
+    return Outcome(
+        verdict=str(answer["gate"]["verdict"]),
+        model_version=str(answer["model_version"]),
+        run_id=str(answer["run_id"]),
+        promoted=bool(answer["promoted"]),
+        result=answer,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -15,6 +17,19 @@ class ControllerSettings(BaseModel):
 
     port: int = 8090
     """Port that the alert webhook listens on."""
+
+    launcher: Literal["process", "kubernetes"] = "process"
+    """What a retraining runs in: child processes of the controller, or Jobs of the controller's own namespace."""
+
+    job_template: str | None = None
+    """Suspended CronJob whose template the launcher `kubernetes` makes Jobs of; their arguments are the controller's.
+    """
+
+    namespace: str | None = None
+    """Namespace of the Jobs; None is the pod's own, else the kubeconfig's."""
+
+    job_poll_seconds: float = Field(default=2.0, gt=0)
+    """How often a Job is looked at."""
 
     act_on: tuple[str, ...] = ("PostingDrift", "ModelQualityDrop")
     """Names of the alerts that a retraining answers; others are recorded."""
