@@ -74,7 +74,8 @@ class RemoteWorkspace:
 
         try:
             remote = _client(self._url, self._timeout)
-            found = remote.search_project(self._project)
+            # By the list: the search carries the name in its path, where not every name arrives.
+            found = [each for each in remote.list_projects() if each.name == self._project]
             project = found[0] if found else remote.create_project(self._project)
             added = remote.add_run(project.id, report.snapshot)
             # Evidently's client has no calls for these two (0.7.23); its service has.

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,29 @@ def test_commands_one_by_one(
     assert rows[0]["online_until"] == "2024-04-11T00:00:00+00:00"
 
 
+def test_a_schedule_needs_no_dates(
+    prepared: tuple[Settings, dict[str, Any]], postings: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = prepared
+    monkeypatch.setenv("PLUMBLINE_HOME", str(settings.home))
+    newest = postings["event_timestamp"].max().normalize() + pd.Timedelta(days=1)
+    done = _run("refresh", "--json")
+    assert done["materialized_until"] == newest.isoformat()
+    assert done["applied"]["FeatureView"] == 4
+    assert pd.Timestamp(done["views"]["until"]) >= newest
+    assert _run("materialize", "--as-of", "latest", "--json")["start"] == newest.isoformat()
+    before = datetime.now(UTC)
+    assert datetime.fromisoformat(_run("materialize", "--as-of", "now", "--json")["end"]) >= before
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("build", "--as-of", "tomorrow"), UserError),
         (("build", "--snapshot", "latest"), MissingInputError),
         (("materialize", "--as-of", AS_OF), MissingInputError),
+        (("materialize", "--as-of", "latest"), MissingInputError),
+        (("refresh",), MissingInputError),
         (("show",), MissingInputError),
     ],
 )

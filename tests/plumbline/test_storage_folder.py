@@ -68,3 +68,12 @@ def test_without_a_bucket_the_store_is_a_folder(settings: Settings) -> None:
     store = open_store(settings)
     assert isinstance(store, FolderStore)
     assert store.put("a", b"1") == (settings.home / "objects" / "a").as_uri()
+
+
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put("a/1", b"one")
+    store.delete("a/1")
+    store.delete("a/1")
+    assert not store.exists("a/1")
+    assert list(store.list("")) == []

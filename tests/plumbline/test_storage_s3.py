@@ -132,6 +132,13 @@ def test_the_settings_choose_the_bucket(store: S3Store, endpoint: str, monkeypat
     assert store.get("from/settings") == b"1"
 
 
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: S3Store) -> None:
+    store.put("a/1", b"one")
+    store.delete("a/1")
+    store.delete("a/1")
+    assert not store.exists("a/1")
+
+
 def test_absent_objects_and_wrong_keys(store: S3Store) -> None:
     with pytest.raises(MissingInputError, match="no object none"):
         store.get("none")

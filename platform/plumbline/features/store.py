@@ -106,7 +106,9 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], views:
             entity_key_serialization_version=3,
             repo_path=views,
         )
-        return FeatureStore(config=config)
+        store = FeatureStore(config=config)
+        # Feast opens the registry at its first use, wherever that is: here its errors can be told from others.
+        _ = store.registry
     except (ValidationError, ValueError, FeastError) as error:
         raise SettingsError(
             f"Feast does not accept features.online_store or features.registry_url: {error}. "
@@ -116,6 +118,7 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], views:
         raise DependencyError(
             f"The feature registry's database does not answer: {error.orig}. Check features.registry_url."
         ) from error
+    return store
 
 
 @functools.cache
