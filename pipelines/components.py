@@ -16,12 +16,15 @@ def validate(
     parity: float,
     reason: str,
     overrides: str,
-) -> NamedTuple("Validated", [("run_id", str), ("snapshot_id", str)]):  # type: ignore[valid-type]
+    submission: str,
+) -> NamedTuple("Validated", [("run_id", str), ("snapshot_id", str), ("as_of", str)]):  # type: ignore[valid-type]
     """Opens the run and refuses what cannot end well."""
     from plumbline.registry.steps.validate import validate as step
 
-    done = step(snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides)
-    return (done.run_id, done.snapshot_id)
+    done = step(
+        snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides, submission=submission
+    )
+    return (done.run_id, done.snapshot_id, done.as_of)
 
 
 def build_training_set(

@@ -4,7 +4,7 @@ from kfp import dsl
 from kfp.dsl.base_component import BaseComponent
 
 from pipelines import components
-from pipelines.containers import component, configure_task
+from pipelines.containers import component, configure_tasks
 from plumbline.settings import Settings
 
 NAME = "training"
@@ -33,12 +33,16 @@ def training_pipeline(settings: Settings) -> BaseComponent:
         parity: float = -1.0,
         reason: str = "Started by hand.",
         overrides: str = "{}",
+        submission: str = "",
     ) -> str:
-        validated = validate(snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides)
+        validated = validate(
+            snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides, submission=submission
+        )
         common = {"run_id": validated.outputs["run_id"], "overrides": overrides}
-        of_snapshot = {"snapshot_id": validated.outputs["snapshot_id"], "as_of": as_of}
+        as_of_then = validated.outputs["as_of"]
+        of_snapshot = {"snapshot_id": validated.outputs["snapshot_id"], "as_of": as_of_then}
         built = build_training_set(**common, **of_snapshot)
-        parts = split(**common, as_of=as_of, training_set=built.outputs["training_set"])
+        parts = split(**common, as_of=as_of_then, training_set=built.outputs["training_set"])
         trained = train(
             **common,
             **of_snapshot,
@@ -61,8 +65,7 @@ def training_pipeline(settings: Settings) -> BaseComponent:
             evaluation=evaluated.outputs["evaluation"],
             verdict=judged.outputs["verdict"],
         )
-        for task in (validated, built, parts, trained, evaluated, judged, registered):
-            configure_task(task, settings)
+        configure_tasks((validated, built, parts, trained, evaluated, judged, registered), settings)
         return registered.output  # type: ignore[no-any-return]  # KFP makes a channel of it
 
     return training

@@ -6,15 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from kfp_api import KfpApi, running_api
 
 from pipelines.catalogue import PIPELINES
 from pipelines.compiling import COMPILED_DIR, compile_all, foreign_constructs
@@ -24,52 +22,10 @@ from plumbline.settings import Settings, load_settings
 from plumbline.settings.pipelines import PipelineSettings
 
 
-class _Api(BaseHTTPRequestHandler):
-    """The endpoints of KFP's v2beta1 API that a submission uses; keeps what it was sent."""
-
-    sent: list[tuple[str, Any]]
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/apis/v2beta1/healthz"):
-            self._answer({"multi_user": False})
-        elif self.path.startswith("/apis/v2beta1/experiments"):
-            self._answer({})
-        else:
-            self._answer({"error": self.path}, 404)
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.sent.append((self.path.partition("?")[0], body))
-        if self.path.startswith("/apis/v2beta1/experiments"):
-            self._answer({"experiment_id": "e-1", "display_name": body["display_name"]})
-        elif body["display_name"].startswith("training"):
-            self._answer({"run_id": "r-1", "experiment_id": "e-1", "display_name": body["display_name"]})
-        else:
-            self._answer({"error": "unknown pipeline"}, 400)
-
-    def _answer(self, content: dict[str, Any], code: int = 200) -> None:
-        text = json.dumps(content).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def api() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    sent: list[tuple[str, Any]] = []
-    handler = type("Handler", (_Api,), {"sent": sent})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", sent
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def api() -> Iterator[KfpApi]:
+    with running_api() as running:
+        yield running
 
 
 def _plumbline(settings: Settings, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -110,21 +66,18 @@ def test_compile_writes_where_it_is_told(settings: Settings, tmp_path: Path) -> 
     assert (tmp_path / "ir" / "training.yaml").is_file()
 
 
-def test_submit_sends_the_compiled_pipeline_with_its_parameters(
-    settings: Settings, api: tuple[str, list[tuple[str, Any]]]
-) -> None:
-    host, sent = api
+def test_submit_sends_the_compiled_pipeline_with_its_parameters(settings: Settings, api: KfpApi) -> None:
     code, out, err = _plumbline(
-        settings, "submit", "training", "--host", host, "--snapshot", "latest", "--as-of", "2026-03-01T00:00:00+00:00",
-        "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.", "--json",
+        settings, "submit", "training", "--host", api.url, "--snapshot", "latest",
+        "--as-of", "2026-03-01T00:00:00+00:00", "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.", "--json",
         PLUMBLINE_PIPELINES__IMAGE="registry.example/line:7",
     )  # fmt: skip
     assert code == 0, err
     answer = json.loads(out)
     assert answer["run_id"] == "r-1"
-    assert answer["url"] == f"{host}/#/runs/details/r-1"
-    assert [path for path, _ in sent] == ["/apis/v2beta1/experiments", "/apis/v2beta1/runs"]
-    run = sent[1][1]
+    assert answer["url"] == f"{api.url}/#/runs/details/r-1"
+    assert [path for path, _ in api.posts] == ["experiments", "runs"]
+    run = api.posts[1][1]
     assert run["experiment_id"] == "e-1"
     assert run["runtime_config"]["parameters"] == {
         "snapshot": "latest",
@@ -132,6 +85,7 @@ def test_submit_sends_the_compiled_pipeline_with_its_parameters(
         "parity": 1.0,
         "reason": "Drift.",
         "overrides": '{"model": {"seed": 9}}',
+        "submission": answer["submission"],
     }
     specification = run["pipeline_spec"]["pipeline_spec"]
     committed = next(yaml.safe_load_all((COMPILED_DIR / "training.yaml").read_text()))

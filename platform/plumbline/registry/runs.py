@@ -20,8 +20,14 @@ TAG_STEP = "plumbline.step"
 TAG_LOCAL = "plumbline.local_run"
 """Marks runs of the local runner, of which one at a time runs under one `home`."""
 
+TAG_FAILED_STEP = "plumbline.failure.step"
+TAG_FAILURE_KIND = "plumbline.failure.kind"
+TAG_FAILURE = "plumbline.failure"
+"""On a pipeline's run that failed: which step, the class of its error, and what it said."""
+
 _PARENT = "mlflow.parentRunId"
 _LONGEST_PARAM = 500
+_LONGEST_TAG = 4000
 _BATCH = 100
 
 
@@ -94,9 +100,12 @@ def child_run(settings: Settings, parent_id: str, step: str) -> Iterator[Run]:
     run = Run(tracking, str(created.info.run_id))
     try:
         yield run
-    except BaseException:
+    except BaseException as error:
         run.end("FAILED")
-        Run(tracking, parent_id).end("FAILED")
+        parent = Run(tracking, parent_id)
+        said = str(error)[:_LONGEST_TAG] or type(error).__name__
+        parent.tag({TAG_FAILED_STEP: step, TAG_FAILURE_KIND: type(error).__name__, TAG_FAILURE: said})
+        parent.end("FAILED")
         raise
     run.end()
 

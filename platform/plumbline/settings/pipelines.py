@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from plumbline.settings.pipelines_cluster import Schedule, SecretKey, StepSettings
 
 
 class GateSettings(BaseModel):
@@ -74,10 +77,40 @@ class PipelineSettings(BaseModel):
     """Address of the KFP API server that `pipeline submit` sends to."""
 
     namespace: str = "kubeflow"
-    """Namespace of the KFP API server."""
+    """Namespace of the runs, where the KFP API server has many users; one with a single user knows its own."""
+
+    token: SecretStr | None = None
+    """Bearer token for the KFP API server."""
+
+    token_file: Path | None = None
+    """File with the token instead, read anew for each command: a service account's projected token."""
 
     timeout_seconds: float = Field(default=5.0, gt=0)
     """How long the KFP API server may take to accept a connection."""
+
+    run_timeout_seconds: float = Field(default=3600.0, gt=0)
+    """How long `pipeline submit --wait` waits for the end of a run."""
+
+    poll_seconds: float = Field(default=5.0, gt=0)
+    """Time between two looks at a run that is waited for."""
+
+    service_account: str | None = None
+    """ServiceAccount of the pods of runs; none is the server's default."""
+
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When a node fetches the steps' image."""
+
+    image_pull_secrets: list[str] = Field(default_factory=list)
+    """Secrets with the credentials of the steps' image's registry."""
+
+    credentials: dict[str, SecretKey] = Field(default_factory=dict)
+    """Environment variables of the steps that come from Secrets: variable -> Secret and key."""
+
+    steps: dict[str, StepSettings] = Field(default_factory=dict)
+    """Resources and place of single steps, by name; `default` holds for all."""
+
+    schedules: list[Schedule] = Field(default_factory=list)
+    """Recurring runs that `pipeline schedule` brings to the KFP API server."""
 
     keep_runs: int = Field(default=3, ge=1)
     """Local runs whose intermediate files are kept."""

@@ -63,8 +63,38 @@ credentials:
   MLFLOW_TRACKING_USERNAME: {secret: {{ include "plumbline.mlflow.secret" . }}, key: {{ .Values.mlflow.auth.usernameKey }}}
   MLFLOW_TRACKING_PASSWORD: {secret: {{ include "plumbline.mlflow.secret" . }}, key: {{ .Values.mlflow.auth.passwordKey }}}
   {{- end }}
-steps: {{ toJson $kfp.runs.steps }}
-schedules: {{ toJson $kfp.schedules }}
+steps:
+  {{- range $name, $step := $kfp.runs.steps }}
+  {{ $name }}: {{ include "plumbline.kfp.step" $step }}
+  {{- else }} {}
+  {{- end }}
+schedules:
+  {{- range $kfp.schedules }}
+  - {{ dict "name" .name "pipeline" .pipeline "cron" .cron "parameters" (.parameters | default dict) "enabled" (ternary .enabled true (hasKey . "enabled")) "max_concurrency" (int (.maxConcurrency | default 1)) | toJson }}
+  {{- else }} []
+  {{- end }}
+{{- end -}}
+
+{{/* A step of values as the settings spell it; only what is given, so that the rest is taken from `default`. */}}
+{{- define "plumbline.kfp.step" -}}
+{{- $step := dict -}}
+{{- $resources := .resources | default dict -}}
+{{- range $kind := list "request" "limit" -}}
+{{- $amounts := get $resources (printf "%ss" $kind) | default dict -}}
+{{- range $unit := list "cpu" "memory" -}}
+{{- with get $amounts $unit -}}{{- $_ := set $step (printf "%s_%s" $unit $kind) (toString .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey . "gpus" -}}{{- $_ := set $step "gpus" (int .gpus) -}}{{- end -}}
+{{- with .gpuResource -}}{{- $_ := set $step "gpu_resource" . -}}{{- end -}}
+{{- with .nodeSelector -}}{{- $_ := set $step "node_selector" . -}}{{- end -}}
+{{- with .tolerations -}}
+{{- $taints := list -}}
+{{- range . -}}{{- $taints = append $taints (pick . "key" "operator" "value" "effect") -}}{{- end -}}
+{{- $_ := set $step "tolerations" $taints -}}
+{{- end -}}
+{{- with .timeoutSeconds -}}{{- $_ := set $step "timeout_seconds" (int .) -}}{{- end -}}
+{{- toJson $step -}}
 {{- end -}}
 
 {{/*

@@ -20,6 +20,7 @@ from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY
 from plumbline.registry.steps.gate import VERDICT, read_verdict
 from plumbline.registry.steps.split import REPORT
+from plumbline.registry.submissions import RESULT
 from plumbline.storage import open_store
 
 _LONGEST_TAG = 4000
@@ -96,6 +97,7 @@ def register(
             "gate": judged.__dict__,
             "promoted": promoted,
         }
+        parent.json(result, RESULT)
     parent.end()
     return json.dumps(result, default=float)
 

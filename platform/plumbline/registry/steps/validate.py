@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from plumbline import __version__
 from plumbline.data.known import known_at
@@ -12,6 +13,7 @@ from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT
 from plumbline.registry.runs import child_run, close_left_open, open_parent
 from plumbline.registry.steps.context import instant, step_settings
 from plumbline.registry.steps.runner import end_with_runner
+from plumbline.registry.submissions import TAG_SUBMISSION
 from plumbline.settings import Settings
 from plumbline.storage import open_store
 
@@ -28,16 +30,22 @@ class Validated:
     snapshot_id: str
     """Whole id of the snapshot."""
 
+    as_of: str
+    """ISO 8601 instant whose knowledge is used."""
 
-def validate(*, snapshot: str, as_of: str, parity: float, reason: str, overrides: str) -> Validated:
+
+def validate(
+    *, snapshot: str, as_of: str, parity: float, reason: str, overrides: str, submission: str = ""
+) -> Validated:
     """Checks that there is enough to train on at `as_of`.
 
     Args:
         snapshot: Id, beginning of an id, or `latest`.
-        as_of: ISO 8601 instant.
+        as_of: ISO 8601 instant; empty is now, for runs that a schedule starts.
         parity: Share of equal feature pairs; negative: not measured.
         reason: Why this run was started.
         overrides: JSON object of settings for this run.
+        submission: Key that who has submitted the run finds it by.
 
     Raises:
         MissingInputError: There is no such snapshot, or too few labelled postings are known.
@@ -45,12 +53,13 @@ def validate(*, snapshot: str, as_of: str, parity: float, reason: str, overrides
     """
     settings = step_settings(overrides)
     end_with_runner(settings)
-    at = instant(as_of)
+    at = instant(as_of) if as_of else datetime.now(UTC)
     store = SnapshotStore(open_store(settings))
     snapshot_id = store.resolve(snapshot)
     if settings.profile == "local":
         close_left_open(settings)  # the local runner's lock is held: whatever is open was killed
-    parent = open_parent(settings, PIPELINE, {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()})
+    tags = {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()}
+    parent = open_parent(settings, PIPELINE, {**tags, TAG_SUBMISSION: submission} if submission else tags)
     parent.params(
         {
             "snapshot_id": snapshot_id,
@@ -66,13 +75,13 @@ def validate(*, snapshot: str, as_of: str, parity: float, reason: str, overrides
         known = known_at(store.read(snapshot_id), at)
         labels = known["label"].dropna()
         run.metrics({"known": len(known), "labelled": len(labels), "classes": labels.nunique()})
-        _require_labels(len(known), len(labels), labels.nunique(), as_of, settings)
+        _require_labels(len(known), len(labels), labels.nunique(), at.isoformat(), settings)
         if 0 <= parity < 1:
             raise GateRefusedError(
                 f"Offline and online features agree on {parity:.2%} of the sampled pairs; training needs all of them. "
                 "`plumbline features parity` shows which differ."
             )
-    return Validated(parent.run_id, snapshot_id)
+    return Validated(parent.run_id, snapshot_id, as_of or at.isoformat())
 
 
 def _require_labels(known: int, labelled: int, classes: int, as_of: str, settings: Settings) -> None:
