@@ -26,7 +26,11 @@ ports:
   {{- if not (or $probe.exec $probe.httpGet $probe.tcpSocket $probe.grpc) }}
   {{- toYaml (ternary $.alive $.asks (eq $name "livenessProbe")) | nindent 2 }}
   {{- end }}
-  {{- toYaml $probe | nindent 2 }}
+  {{- range $field, $value := $probe }}
+  {{- if not (kindIs "invalid" $value) }}
+  {{- toYaml (dict $field $value) | nindent 2 }}
+  {{- end }}
+  {{- end }}
 {{- end }}
 {{- with $values.preStop }}
 lifecycle:
