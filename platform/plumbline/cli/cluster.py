@@ -134,5 +134,68 @@ def job(
     raise typer.Exit(done.exit_code)
 
 
+BackupBucketOption = Annotated[str, typer.Option("--bucket", help="Bucket of the backups.")]
+BackupPrefixOption = Annotated[str, typer.Option("--bucket-prefix", help="Prefix of the backups in their bucket.")]
+BackupEndpointOption = Annotated[str | None, typer.Option("--endpoint-url", help="Its S3 endpoint; else AWS.")]
+BackupRegionOption = Annotated[str, typer.Option("--region", help="Its region.")]
+DumpsOption = Annotated[Path | None, typer.Option(help="Folder of <database>.dump files (pg_dump --format=custom).")]
+
+
+@app.command("backup")
+def backup(
+    bucket: BackupBucketOption,
+    bucket_prefix: BackupPrefixOption = "plumbline-backup",
+    endpoint_url: BackupEndpointOption = None,
+    region: BackupRegionOption = "us-east-1",
+    prefix: Annotated[
+        list[str] | None, typer.Option("--prefix", help="Prefix of the store's bucket to save; repeatable.")
+    ] = None,
+    dumps: DumpsOption = None,
+    keep: Annotated[int, typer.Option(min=1, help="Backups that stay.")] = 14,
+    as_json: JsonOption = False,
+) -> None:
+    """Saves objects and dumps in a bucket (BACKUP_ACCESS_KEY_ID, BACKUP_SECRET_ACCESS_KEY), each content once."""
+    from plumbline.cluster.backup import back_up
+    from plumbline.cluster.vault import place
+
+    if not prefix and dumps is None:
+        raise UserError("There is nothing to save: give --prefix, --dumps, or both.")
+    done = back_up(
+        load_settings().store,
+        place(bucket=bucket, endpoint_url=endpoint_url, region=region),
+        place=bucket_prefix,
+        prefixes=prefix or [],
+        dumps=dumps,
+        keep=keep,
+        tell=_tell,
+    )
+    print_result(done, as_json=as_json, title="Backup")
+
+
+@app.command("restore")
+def restore(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Id of the backup, or `latest`.")],
+    bucket: BackupBucketOption,
+    bucket_prefix: BackupPrefixOption = "plumbline-backup",
+    endpoint_url: BackupEndpointOption = None,
+    region: BackupRegionOption = "us-east-1",
+    dumps: DumpsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Brings a backup's objects back, and lays its dumps into a folder for pg_restore; may be run again."""
+    from plumbline.cluster.backup import restore as run
+    from plumbline.cluster.vault import place
+
+    done = run(
+        load_settings().store,
+        place(bucket=bucket, endpoint_url=endpoint_url, region=region),
+        place=bucket_prefix,
+        identity=identity,
+        dumps=dumps,
+        tell=_tell,
+    )
+    print_result(done, as_json=as_json, title="Restored")
+
+
 def _tell(text: str) -> None:
     progress_console.print(f"  {text}", soft_wrap=True, markup=False)
