@@ -74,21 +74,30 @@ The caller writes name, command or args, resources, ports and probes.
 image: {{ include "plumbline.roleImage" . }}
 imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{ include "plumbline.containerSecurity" . }}
-{{- $credentials := include "plumbline.credentials" . | trim }}
-{{- if or $credentials .env }}
+{{- with concat (include "plumbline.credentials" . | fromYamlArray) (.env | default list) }}
 env:
-  {{- with $credentials }}
-  {{- . | nindent 2 }}
-  {{- end }}
-  {{- with .env }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "plumbline.env" . | nindent 2 }}
 {{- end }}
 volumeMounts:
   {{- include "plumbline.ours.mounts" . | nindent 2 }}
   {{- with .mounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/*
+Entries of a container's environment, each name once: the last one wins. Server-side apply refuses a name given twice.
+An entry comes after those that it may refer to by $(NAME), so the place is the last one's, too.
+*/}}
+{{- define "plumbline.env" -}}
+{{- $entries := . -}}
+{{- range $index, $entry := $entries }}
+{{- $later := false }}
+{{- range slice $entries (add $index 1) }}{{- if eq .name $entry.name }}{{- $later = true }}{{- end }}{{- end }}
+{{- if not $later }}
+{{ list $entry | toYaml }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "plumbline.ours.mounts" -}}
