@@ -169,6 +169,14 @@ def show(as_json: JsonOption = False) -> None:
     print_rows(describe_views(load_settings()), as_json=as_json, title="Feature views")
 
 
+@app.command()
+def serve() -> None:
+    """Runs Feast's feature server in the foreground until SIGTERM; address and port are settings."""
+    from feature_repo.server import serve as run
+
+    run(load_settings())
+
+
 def _postings(settings: Settings, snapshot: str) -> tuple[str, pd.DataFrame]:
     from plumbline.data.snapshot import SnapshotStore
     from plumbline.storage import open_store

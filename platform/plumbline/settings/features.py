@@ -51,3 +51,9 @@ class FeatureSettings(BaseModel):
 
     parity_relative_tolerance: float = Field(default=1e-9, gt=0)
     """Floats that differ by less, relatively, count as equal: stores may round in the last binary digit."""
+
+    server_host: str = "127.0.0.1"
+    """Address that the feature server listens on."""
+
+    server_port: int = Field(default=6566, ge=1, le=65535)
+    """Port of the feature server."""
