@@ -76,7 +76,7 @@ imagePullPolicy: {{ .root.Values.images.pullPolicy }}
 {{ include "plumbline.containerSecurity" . }}
 {{- with concat (include "plumbline.credentials" . | fromYamlArray) (.env | default list) }}
 env:
-  {{- include "plumbline.env" . | nindent 2 }}
+  {{- include "plumbline.env" . | trim | nindent 2 }}
 {{- end }}
 volumeMounts:
   {{- include "plumbline.ours.mounts" . | nindent 2 }}
