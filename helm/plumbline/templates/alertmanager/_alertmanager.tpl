@@ -1,0 +1,33 @@
+{{/* Alertmanager's configuration. Takes the top context. */}}
+{{- define "plumbline.alertmanager.config" -}}
+{{- $values := .Values.alertmanager -}}
+{{- $routes := list -}}
+{{- $receivers := list (dict "name" "nobody") -}}
+{{- if .Values.controller.enabled -}}
+{{- $loop := dict
+  "matchers" (list (printf "alertname=~%q" (join "|" $values.controllerAlerts)))
+  "receiver" "plumbline-controller"
+  "group_by" (list "alertname" "namespace" "model" "model_version")
+  "group_wait" $values.controllerGroupWait
+  "continue" true -}}
+{{- $routes = append $routes $loop -}}
+{{- $receivers = append $receivers (dict
+  "name" "plumbline-controller"
+  "webhook_configs" (list (dict "url" (include "plumbline.controller.webhook" .) "send_resolved" true))) -}}
+{{- end -}}
+{{- $inhibit := dict
+  "source_matchers" (list "severity=\"critical\"")
+  "target_matchers" (list "severity=\"warning\"")
+  "equal" (list "alertname" "namespace" "slo") -}}
+{{- $config := dict
+  "route" (dict
+    "receiver" ($values.defaultReceiver | default "nobody")
+    "group_by" (list "alertname" "namespace")
+    "group_wait" $values.groupWait
+    "group_interval" $values.groupInterval
+    "repeat_interval" $values.repeatInterval
+    "routes" (concat $routes $values.extraRoutes))
+  "inhibit_rules" (list $inhibit)
+  "receivers" (concat $receivers $values.extraReceivers) -}}
+{{- toYaml (mergeOverwrite $config (deepCopy $values.config)) -}}
+{{- end -}}
