@@ -1,4 +1,4 @@
-"""`plumbline doctor`: is this machine fit to run the line, and what to do where it is not."""
+"""`plumbline doctor`: is this machine, or a cluster, fit to run the line, and what to do where it is not."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import psutil
 import typer
 
 from plumbline.cli.output import JsonOption, print_rows
+from plumbline.cluster.finding import Finding
+from plumbline.cluster.fitness import LITE_CPUS, LITE_GIB, examine
 from plumbline.errors import UserError
 from plumbline.process.ports import port_is_free
 from plumbline.settings import Settings, load_settings
@@ -34,20 +36,25 @@ PARTS = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
+def doctor(
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at a Kubernetes cluster instead.")] = False,
+    namespace: Annotated[str | None, typer.Option(help="Where the chart goes; default: the kubeconfig's.")] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig; default: the current one.")] = None,
+    needs_cpus: Annotated[float, typer.Option(min=0, help="Cores that the values request.")] = LITE_CPUS,
+    needs_gib: Annotated[float, typer.Option(min=0, help="Memory that the values request, GiB.")] = LITE_GIB,
+    as_json: JsonOption = False,
+) -> None:
+    """Checks Python, cores, memory, disk, ports and versions, or a cluster, and says what to do."""
+    if not cluster and (namespace is not None or context is not None):
+        raise UserError("--namespace and --context belong to --cluster.")
+    if cluster:
+        from plumbline.cluster.kubeconfig import connect
 
-    check: str
-    verdict: Literal["ok", "warning", "problem"]
-    found: str
-    advice: str
-
-
-def doctor(as_json: JsonOption = False) -> None:
-    """Checks Python, cores, memory, disk, ports and versions, and says what to do."""
-    settings = load_settings()
-    findings = [check(settings) for check in _CHECKS] + _versions()
+        found = connect(context)
+        findings = examine(found, namespace or found.namespace, cpus=needs_cpus, gib=needs_gib)
+    else:
+        settings = load_settings()
+        findings = [check(settings) for check in _CHECKS] + _versions()
     print_rows([asdict(finding) for finding in findings], as_json=as_json, title="Doctor")
     if any(finding.verdict == "problem" for finding in findings):
         raise typer.Exit(2)
