@@ -6,6 +6,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,8 @@ from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
 
 _ROOT = "audit"
+_AT_ONCE = 8
+"""Requests under way: a long log is mostly waiting for answers."""
 
 
 class Entries(Protocol):
@@ -76,9 +79,11 @@ class ObjectEntries:
 
     def all(self) -> Iterator[tuple[str, bytes]]:
         """See `Entries.all`."""
-        for key in self._store.list(f"{_ROOT}/"):
-            if key not in self._read:
-                self._read[key] = self._store.get(key)
+        keys = list(self._store.list(f"{_ROOT}/"))
+        unread = [key for key in keys if key not in self._read]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            self._read.update(zip(unread, pool.map(self._store.get, unread), strict=True))
+        for key in keys:
             yield key, self._read[key]
 
 

@@ -57,11 +57,11 @@ def _plots(figures: dict[str, Any]) -> dict[str, str]:
 
 
 def _evidently_views(figures: dict[str, Any]) -> dict[str, str]:
-    """Evidently's own pages, to be put into frames of the page."""
+    """Evidently's own pages, to be put into frames of the page; those that lie in a bucket are left out."""
     return {
         name: Path(window["report_html"]).read_text(encoding="utf-8")
         for name, window in figures["monitor"]["windows"].items()
-        if window.get("report_html")
+        if window.get("report_html") and Path(window["report_html"]).is_file()
     }
 
 
