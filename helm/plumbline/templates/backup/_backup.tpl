@@ -46,11 +46,8 @@
   command:
     {{- toYaml .command | nindent 4 }}
   env:
-    {{- include "plumbline.postgres.env" .root | nindent 4 }}
-    - {name: DATABASES, value: {{ include "plumbline.backup.databases" .root | quote }}}
-    {{- with $backup.postgres.env }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $names := list (dict "name" "DATABASES" "value" (include "plumbline.backup.databases" .root)) }}
+    {{- include "plumbline.env" (concat (include "plumbline.postgres.env" .root | fromYamlArray) $names $backup.postgres.env) | trim | nindent 4 }}
   resources:
     {{- toYaml $backup.postgres.resources | nindent 4 }}
   volumeMounts:
