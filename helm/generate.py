@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from chartgen import schema
+from chartgen.observability import observability_files
 from chartgen.paths import REPOSITORY, SCHEMA, VALUES, ChartError
 from chartgen.values import read_values
 
@@ -20,7 +21,7 @@ from chartgen.values import read_values
 def generated(*, draft: bool = False) -> dict[Path, str]:
     """Every generated file's text."""
     values = read_values(VALUES)
-    return {SCHEMA: schema.to_json(schema.build_schema(values, draft=draft))}
+    return {SCHEMA: schema.to_json(schema.build_schema(values, draft=draft)), **observability_files()}
 
 
 def main() -> int:

@@ -19,6 +19,8 @@ from chartgen.values import Values
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _SETTINGS_DEF = "settings."
 _PREFIX = "#/$defs/"
+_OPTIONAL = "x-optional"
+"""Mark of a fragment's property that needs no default in values.yaml; it is left out of what is generated."""
 _NAMED = ("properties", "$defs", "patternProperties")
 """Keywords whose content is names with schemas."""
 
@@ -100,7 +102,8 @@ def _read(name: str) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ChartError(f"helm/schema/{path.name} must be a mapping.")
-    return content
+    result: dict[str, Any] = json.loads(json.dumps(content))  # YAML's anchors share what is described one by one later
+    return result
 
 
 def _check_references(node: Any, definitions: Mapping[str, Any]) -> None:
@@ -146,11 +149,11 @@ def _differences(
             problems.append(
                 f"The value {where} has no schema: describe it in helm/schema/{where.partition('.')[0]}.yaml."
             )
-    if not shared:
+    if not shared and tree:  # {} stands for "nothing said": all of it is optional
         problems += [
-            f"The schema has {path}{name}, but values.yaml does not: give it a default there, or remove it."
-            for name in properties
-            if name not in tree and not path.startswith("settings.")
+            f"The schema has {path}{name}, but values.yaml does not: give it a default there, or say {_OPTIONAL}: true."
+            for name, body in properties.items()
+            if name not in tree and not body.get(_OPTIONAL) and not path.startswith("settings.")
         ]
     return problems
 
@@ -174,6 +177,7 @@ def _draft07(node: Any) -> Any:
     result = {
         key: {name: _draft07(body) for name, body in value.items()} if key in _NAMED else _draft07(value)
         for key, value in node.items()
+        if key != _OPTIONAL
     }
     rest = {key: value for key, value in result.items() if key not in ("$ref", "description")}
     if "$ref" in result and isinstance(result["$ref"], str) and len(result) > 1:

@@ -1,0 +1,95 @@
+"""Values: wrong ones are refused with their path before anything is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chart_matrix import rendered
+from helm_engine import RenderError, render
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"servnig": {}}, "servnig"),
+    ({"serving": {"replica": 2}}, "/serving': additional properties 'replica'"),
+    ({"serving": {"replicas": "two"}}, "/serving/replicas"),
+    ({"serving": {"replicas": -1}}, "/serving/replicas"),
+    ({"serving": {"mode": "statefulset"}}, "/serving/mode"),
+    ({"serving": {"service": {"port": 70000}}}, "/serving/service/port"),
+    ({"serving": {"resources": {"requests": {"memory": "1 GB"}}}}, "/serving/resources/requests/memory"),
+    ({"serving": {"tolerations": {"key": "gpu"}}}, "/serving/tolerations"),
+    ({"serving": {"rayservice": {"workerGroup": {"maxReplica": 3}}}}, "/serving/rayservice/workerGroup"),
+    ({"images": {"roles": {"servin": {}}}}, "/images/roles"),
+    ({"images": {"tag": "latest"}}, "/images/tag"),
+    ({"images": {"pullPolicy": "Sometimes"}}, "/images/pullPolicy"),
+    ({"images": {"roles": {"serving": {"digest": "sha256:abc"}}}}, "/images/roles/serving/digest"),
+    ({"global": {"imagePullSecret": "x"}}, "imagePullSecret"),
+    ({"postgres": {"external": {"sslmode": "require"}}}, "/postgres/external"),
+    ({"postgres": {"auth": {"password": 12345}}}, "/postgres/auth/password"),
+    ({"objectstore": {"external": {"endpointUrl": "s3.example.org"}}}, "/objectstore/external/endpointUrl"),
+    ({"mlflow": {"external": {"url": "mlflow:5000"}}}, "/mlflow/external/url"),
+    ({"monitoring": {"job": {"schedule": "every night"}}}, "/monitoring/job/schedule"),
+    ({"networkPolicy": {"clients": [{"nameSpaceSelector": {}}]}}, "/networkPolicy/clients/0"),
+    ({"networkPolicy": {"kubernetesApiPorts": ["https"]}}, "/networkPolicy/kubernetesApiPorts/0"),
+    ({"ingress": {"hosts": {"mlfow": "x.example.org"}}}, "/ingress/hosts"),
+    ({"settings": {"serving": {"latency_budget": 50}}}, "/settings/serving"),
+    ({"settings": {"serving": {"latency_budget_ms": "fast"}}}, "/settings/serving/latency_budget_ms"),
+    ({"settings": {"serving": {"latency_budget_ms": -1}}}, "/settings/serving/latency_budget_ms"),
+    ({"settings": {"pipelines": {"gate": {"metric": "auc"}}}}, "/settings/pipelines/gate/metric"),
+    ({"settings": {"servin": {}}}, "/settings"),
+    ({"settings": {"store": {"secret_access_key": "x"}}}, "/settings/store"),
+    ({"postgres": {"enabled": False}}, "postgres.external.host is needed where postgres.enabled is false"),
+    ({"redis": {"enabled": False}}, "redis.external.host is needed where redis.enabled is false"),
+    ({"mlflow": {"enabled": False}}, "mlflow.external.url is needed where mlflow.enabled is false"),
+    ({"postgres": {"image": {"tag": "", "digest": ""}}}, "needs a tag or a digest"),
+]
+
+
+@pytest.mark.parametrize(("values", "path"), WRONG, ids=[path for _, path in WRONG])
+def test_wrong_value_is_refused_with_its_path(values, path):
+    with pytest.raises(RenderError) as refusal:
+        render(values)
+    assert path in str(refusal.value)
+
+
+def paths_of_switches() -> list[str]:
+    """Every `enabled` that values.yaml sets to true, as a dotted path."""
+    import yaml
+    from helm_engine import CHART
+
+    def walk(node: Any, path: tuple[str, ...]) -> list[str]:
+        if not isinstance(node, dict):
+            return []
+        own = [".".join(path)] if node.get("enabled") is True else []
+        return own + [found for key, value in node.items() for found in walk(value, (*path, key))]
+
+    return walk(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")), ())
+
+
+EXTERNAL: dict[str, dict[str, Any]] = {
+    "postgres": {"external": {"host": "db.example.org"}, "auth": {"password": "given"}},
+    "redis": {"external": {"host": "cache.example.org"}, "auth": {"password": "given"}},
+    "mlflow": {"external": {"url": "http://mlflow.example.org"}},
+}
+"""What has to be said where a part is off."""
+
+
+@pytest.mark.parametrize("switch", paths_of_switches())
+def test_each_part_can_be_switched_off(switch):
+    import policy_network
+    import policy_objects
+
+    values: dict[str, Any] = {}
+    node = values
+    for name in switch.split("."):
+        node = node.setdefault(name, {})
+    node.update(EXTERNAL.get(switch, {}), enabled=False)
+
+    objects = render(values).objects
+
+    assert len(objects) != len(rendered("default").objects), "the switch changes nothing"
+    for rule in (policy_objects.references, policy_objects.services, policy_objects.selectors, policy_objects.rights):
+        assert rule(objects) == []
+    if switch != "networkPolicy":
+        assert policy_network.twins(objects) == []
+        assert policy_network.listening(objects) == []
+        assert policy_network.credentials_reach(objects) == []
