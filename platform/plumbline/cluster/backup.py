@@ -43,6 +43,7 @@ def back_up(
     files = [] if dumps is None else sorted(dumps.glob(f"*{_SUFFIX}"))
     if dumps is not None and not files:
         raise MissingInputError(f"There is no {_SUFFIX} file in {dumps}; pg_dump --format=custom writes them.")
+    vault.bucket.ensure()
     now = datetime.now(UTC)
     known = vault.contents()
     ids = vault.ids()
@@ -61,7 +62,7 @@ def back_up(
             with source.download(str(listed["Key"])) as file:
                 digest, size = vault.keep(file, known)
             objects.append(Content(str(listed["Key"]), size, digest, str(listed["ETag"])))
-    identity = f"{now:%Y%m%dT%H%M%SZ}"
+    identity = new_id(now)
     vault.write(Manifest(identity, now.isoformat(), source.name, starts, tuple(objects), tuple(saved)))
     tell(f"backup {identity} is whole; deleting what is older than the newest {keep}")
     forgotten = vault.forget(keep)
@@ -100,6 +101,7 @@ def restore(
     tell(
         f"backup {manifest.id} of {manifest.created}: {len(manifest.objects)} objects, {len(manifest.dumps)} databases"
     )
+    destination.ensure()
     if dumps is not None:
         dumps.mkdir(parents=True, exist_ok=True)
         for each in manifest.dumps:
@@ -117,6 +119,11 @@ def restore(
         "objects": len(manifest.objects),
         "objects_written": written,
     }
+
+
+def new_id(now: datetime) -> str:
+    """Name of a backup that begins now; names sort as their times do."""
+    return f"{now:%Y%m%dT%H%M%SZ}"
 
 
 def _save_dump(path: Path, vault: Vault, known: set[str]) -> Content:

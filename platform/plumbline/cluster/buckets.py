@@ -53,7 +53,7 @@ def ensure_buckets(
         def check(bucket: str = bucket) -> str | None:
             found = head(client, bucket)
             if found == "missing":
-                _create(client, bucket, settings.region)
+                create(client, bucket, settings.region)
                 done[bucket] = "created"
                 return None
             if found == "there":
@@ -65,12 +65,17 @@ def ensure_buckets(
     return done
 
 
-def _create(client: Any, bucket: str, region: str) -> None:
+def create(client: Any, bucket: str, region: str) -> None:
+    """Creates a bucket; one that another pod makes in this moment is as good.
+
+    Raises:
+        DependencyError: The endpoint does not let it be made.
+    """
     where = {} if region == _DEFAULT_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         client.create_bucket(Bucket=bucket, **where)
     except ClientError as error:
-        # Another pod made it in this moment; whether it is usable, the first object shows.
+        # Whether a bucket of another owner is usable, the first object shows.
         if error.response.get("Error", {}).get("Code") not in _OURS:
             raise DependencyError(f"The bucket {bucket} could not be made: {sentence(error)}") from error
     except BotoCoreError as error:

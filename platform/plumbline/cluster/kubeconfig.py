@@ -57,5 +57,5 @@ def connect(context: str | None = None) -> Cluster:
             chosen = current if context is None else next(each for each in contexts if each["name"] == context)
             namespace = chosen["context"].get("namespace", _DEFAULT_NAMESPACE)
     except (config.ConfigException, OSError) as error:
-        raise UserError(f"No cluster is known: {error}. Set KUBECONFIG, or run inside the cluster.") from error
+        raise UserError(f"No cluster is known ({error}). Set KUBECONFIG, or run inside the cluster.") from error
     return Cluster(client.ApiClient(configuration), namespace, configuration.host)

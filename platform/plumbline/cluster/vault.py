@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
+from plumbline.cluster.buckets import create, head
 from plumbline.cluster.waiting import sentence
 from plumbline.errors import DependencyError, IntegrityError, MissingInputError
 from plumbline.settings.store import StoreSettings
@@ -73,8 +74,14 @@ class Bucket:
 
     def __init__(self, settings: StoreSettings) -> None:
         self._client = s3_client(settings)
+        self._region = settings.region
         self.name = settings.bucket or ""
         self._where = f"s3://{self.name} at {settings.endpoint_url or 'AWS'}"
+
+    def ensure(self) -> None:
+        """Makes the bucket if it is missing; where that cannot be asked, the first request tells."""
+        if head(self._client, self.name) == "missing":
+            create(self._client, self.name, self._region)
 
     def list(self, prefix: str) -> Iterator[dict[str, Any]]:
         """`Key`, `Size`, `ETag` of each object under a prefix."""
@@ -95,7 +102,6 @@ class Bucket:
     def upload(self, key: str, file: BinaryIO) -> None:
         """Writes an object from a file, in parts where it is large."""
         with self._errors(key):
-            # boto3 closes what it is given.
             file.seek(0)
             self._client.upload_fileobj(_Unclosed(file), self.name, key)
 
@@ -123,6 +129,8 @@ class Bucket:
 
 
 class _Unclosed:
+    """A file that stays open: boto3 closes what it uploads, and the caller may go on with it."""
+
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
@@ -134,6 +142,9 @@ class _Unclosed:
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def close(self) -> None:
+        return
 
 
 class Vault:
