@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3_endpoint import running_endpoint, store_in
 
 from plumbline import paths
 from plumbline.registry.audit import AuditLog
@@ -67,3 +68,17 @@ def test_two_homes_write_one_log_where_there_is_a_bucket(two_homes: tuple[Settin
     assert len(keys) == 3
     assert all(key.startswith(f"audit/{year}/{month}/{day}/") for key in keys)
     assert not paths.controller_dir(two_homes[1]).exists()
+
+
+def test_a_bucket_that_is_away_holds_nobody_up_and_gets_the_entry_later(tmp_path: Path) -> None:
+    home = tmp_path / "pod"
+    with running_endpoint() as url:
+        bucket = store_in(url, "audit")
+    AuditLog(load_settings(home=home, store=bucket)).append("promote", subject="m/1", why="While it is away.")
+    with running_endpoint() as url:
+        settings = load_settings(home=home, store=store_in(url, "audit"))
+        assert [entry.what for entry in AuditLog(settings).read()] == ["promote"]
+        AuditLog(settings).append("rollback", subject="m/1", why="It is back.")
+        elsewhere = load_settings(home=tmp_path / "elsewhere", store=settings.store.model_dump())
+        assert [entry.what for entry in AuditLog(elsewhere).read()] == ["promote", "rollback"]
+        assert (paths.controller_dir(settings) / "audit-unsent.jsonl").read_bytes() == b""

@@ -64,9 +64,6 @@ class AuditLog:
             why: Reason, in a sentence.
             numbers: Figures that the decision rests on.
             who: Actor; None names the user and host of this process.
-
-        Raises:
-            DependencyError: There is a bucket, and it did not take the entry.
         """
         now = datetime.now(UTC)
         entry = AuditEntry(
@@ -81,10 +78,13 @@ class AuditLog:
         return entry
 
     def read(self, *, what: frozenset[str] | None = None) -> list[AuditEntry]:
-        """Entries in the order they were written.
+        """Entries in the order of time.
 
         Args:
             what: Only these actions; None is all of them.
+
+        Raises:
+            DependencyError: There is a bucket, and it did not answer.
         """
         entries = []
         for where, content in self._entries.all():

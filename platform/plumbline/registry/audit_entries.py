@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,8 +14,11 @@ from pathlib import Path
 from typing import Protocol
 
 from plumbline import paths
+from plumbline.errors import DependencyError
 from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
+
+_log = logging.getLogger(__name__)
 
 _ROOT = "audit"
 _AT_ONCE = 8
@@ -35,7 +40,7 @@ class Entries(Protocol):
 def open_entries(settings: Settings) -> Entries:
     """The bucket where one is configured: jobs, controller and people then write one log; else a file under `home`."""
     if settings.store.bucket is not None:
-        return ObjectEntries(open_store(settings))
+        return ObjectEntries(open_store(settings), unsent=paths.controller_dir(settings) / "audit-unsent.jsonl")
     return FileEntries(paths.controller_dir(settings) / "audit.jsonl")
 
 
@@ -67,24 +72,51 @@ class FileEntries:
 
 
 class ObjectEntries:
-    """One object each, `audit/YYYY/MM/DD/<instant>-<id>.json`; what was read once is not fetched again."""
+    """One object each, `audit/YYYY/MM/DD/<instant>-<id>.json`; what was read once is not fetched again.
 
-    def __init__(self, store: ObjectStore) -> None:
+    What is logged has been done already. So a bucket that is away does not make its doer fail: the entry waits in a
+    file of this home, and goes out before the next one is written or read.
+    """
+
+    def __init__(self, store: ObjectStore, *, unsent: Path) -> None:
         self._store = store
+        self._unsent = unsent
         self._read: dict[str, bytes] = {}
 
     def add(self, content: bytes, *, when: datetime) -> None:
         """See `Entries.add`."""
-        self._store.put(f"{_ROOT}/{when:%Y/%m/%d/%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}.json", content)
+        key = f"{_ROOT}/{when:%Y/%m/%d/%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}.json"
+        try:
+            self._send_waiting()
+            self._store.put(key, content)
+        except DependencyError as error:
+            _log.warning("An entry of the audit log waits in %s: %s", self._unsent, error)
+            line = json.dumps({"key": key, "content": content.decode()}, ensure_ascii=False)
+            FileEntries(self._unsent).add(line.encode(), when=when)
 
     def all(self) -> Iterator[tuple[str, bytes]]:
         """See `Entries.all`."""
+        self._send_waiting()
         keys = list(self._store.list(f"{_ROOT}/"))
         unread = [key for key in keys if key not in self._read]
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             self._read.update(zip(unread, pool.map(self._store.get, unread), strict=True))
         for key in keys:
             yield key, self._read[key]
+
+    def _send_waiting(self) -> None:
+        if not self._unsent.is_file():
+            return
+        with self._unsent.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for line in file.read().splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # its writer was killed before the line was whole
+                    continue
+                self._store.put(entry["key"], entry["content"].encode())
+            # Sent twice they would be the same objects: only a file that has gone out whole is emptied.
+            file.truncate(0)
 
 
 def _ends_torn(descriptor: int) -> bool:
