@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chartgen import schema
+from chartgen import monitors, network, readme, schema
 from chartgen.observability import observability_files
 from chartgen.paths import REPOSITORY, SCHEMA, VALUES, ChartError
 from chartgen.values import read_values
@@ -37,6 +37,11 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    strays = monitors.strays(files)
+    if strays:
+        names = ", ".join(str(path.relative_to(REPOSITORY)) for path in strays)
+        sys.stderr.write(f"Nothing generates {names}: remove it, or add it to monitoring/.\n")
+        return 1
     if check and stale:
         names = ", ".join(str(path.relative_to(REPOSITORY)) for path in stale)
         sys.stderr.write(f"Not current: {names}. Run 'make chart' and commit.\n")

@@ -18,19 +18,16 @@ def all_dashboards() -> list[Dashboard]:
     return [serving_dashboard(), drift_dashboard(), loop_dashboard(), platform_dashboard()]
 
 
+def dashboard_files() -> dict[str, str]:
+    """JSON by file name, one file per dashboard, named by its id; the same code gives the same text."""
+    encoder = JSONEncoder(sort_keys=True, indent=1)
+    return {f"{dashboard.uid}.json": encoder.encode(dashboard) + "\n" for dashboard in all_dashboards()}
+
+
 def write_dashboards(folder: Path) -> list[Path]:
-    """Writes one JSON file per dashboard, named by its id; the same code writes the same bytes.
-
-    Args:
-        folder: Made if it is not there. Other files in it are left alone.
-
-    Returns:
-        The written files.
-    """
+    """Writes the dashboards into a folder, made if it is not there; other files in it are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for dashboard in all_dashboards():
-        path = folder / f"{dashboard.uid}.json"
-        path.write_text(JSONEncoder(sort_keys=True, indent=1).encode(dashboard) + "\n", encoding="utf-8")
-        written.append(path)
-    return written
+    content = dashboard_files()
+    for name, text in content.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in content]

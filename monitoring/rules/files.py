@@ -32,20 +32,22 @@ def all_alerts() -> list[Alert]:
     return [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
 
 
-def write_rules(folder: Path, parameters: Parameters | None) -> list[Path]:
-    """Writes the rule files; the same input writes the same bytes.
+def rule_files(parameters: Parameters | None) -> dict[str, str]:
+    """Text by file name; the same input gives the same text.
 
     Args:
-        folder: Made if it is not there. Other files in it are left alone.
-        parameters: What differs between installations; None writes the rules only, as the chart wants them.
-
-    Returns:
-        The written files.
+        parameters: What differs between installations; None leaves them out, as the chart writes its own.
     """
     content = {name: dump(groups) for name, groups in rule_groups().items()}
     if parameters is not None:
         content[PARAMETERS_FILE] = dump([parameters_group(parameters)])
+    return content
+
+
+def write_rules(folder: Path, parameters: Parameters | None) -> list[Path]:
+    """Writes the rule files into a folder, made if it is not there; other files in it are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
+    content = rule_files(parameters)
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in content]

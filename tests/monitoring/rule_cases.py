@@ -1,6 +1,7 @@
 """For every alert: series under which it fires, and series, close to them, under which it does not.
 
-Series are in promtool's notation: `1+2x10` is 1, 3, 5 ... 21, `0x10` is eleven zeros, one sample a minute.
+Series are in promtool's notation: `1+2x10` is 1, 3, 5 ... 21, `0x10` is eleven zeros; one sample a minute, and one in
+five minutes where a case takes longer than ten hours.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ _CONTROLLER = f'{_WHERE},job="plumbline-controller",instance="c:8090"'
 _RESULT = f'{_WHERE},job="plumbline-exporter",instance="e:9105",model="m"'
 _LAST = "plumbline_monitor_last_run_timestamp_seconds"
 _DAY = 1440
+_DAYS_OF_SAMPLES = 3 * _DAY // 5
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Case:
     series: dict[str, str]
     minutes: int
     fires: tuple[dict[str, str], ...] = ()
+
+    @property
+    def long(self) -> bool:
+        """Whether its samples are five minutes apart."""
+        return self.minutes > 600
 
 
 def _requests(status: str, per_minute: float, minutes: int) -> dict[str, str]:
@@ -114,7 +121,9 @@ CASES = [
     # Half of ten requests an hour were late: too few to say anything.
     Case("ServingLatencyBudgetBurning", _latency(0.1, 0.1, 70), 70),
     # 4% for a day: slow, and over its share.
-    Case("ServingLatencyBudgetBurning", _latency(96, 4, _DAY + 60), _DAY + 60, ({**_WARNING, "slo": "latency"},)),
+    Case(
+        "ServingLatencyBudgetBurning", _latency(96, 4, _DAYS_OF_SAMPLES), _DAY + 60, ({**_WARNING, "slo": "latency"},)
+    ),
     Case(
         "ServingErrorBudgetBurning",
         _errors(97, 3, 70),
@@ -122,7 +131,12 @@ CASES = [
         ({**_CRITICAL, "slo": "availability"}, {**_WARNING, "slo": "availability"}),
     ),
     Case("ServingErrorBudgetBurning", _errors(99.95, 0.05, 70), 70),
-    Case("ServingErrorBudgetBurning", _errors(99.6, 0.4, _DAY + 60), _DAY + 60, ({**_WARNING, "slo": "availability"},)),
+    Case(
+        "ServingErrorBudgetBurning",
+        _errors(99.6, 0.4, _DAYS_OF_SAMPLES),
+        _DAY + 60,
+        ({**_WARNING, "slo": "availability"},),
+    ),
     # What clients got wrong is not held against serving.
     Case("ServingErrorBudgetBurning", {**_errors(100, 0, 70), **_requests("422", 50, 70)}, 70),
     Case("ServingShedding", {**_requests("200", 90, 20), **_requests("503", 10, 20)}, 15, (_WARNING,)),
@@ -176,12 +190,20 @@ CASES = [
         ({**_CRITICAL, "instance": "a:8000", "job": "plumbline-serving"},),
     ),
     Case("PredictionLogSpoolGrowing", {f"plumbline_log_spool_bytes{{{_POD}}}": "1e8x10"}, 8),
-    Case("MonitorStale", _result("1", f"0x{3 * _DAY}"), 2 * _DAY + 10, ({**_CRITICAL, **_M},)),
-    Case("MonitorStale", _result("1", f"0x{3 * _DAY}"), 2 * _DAY - 10),
+    Case("MonitorStale", _result("1", f"0x{_DAYS_OF_SAMPLES}"), 2 * _DAY + 20, ({**_CRITICAL, **_M},)),
+    Case("MonitorStale", _result("1", f"0x{_DAYS_OF_SAMPLES}"), 2 * _DAY - 20),
     # An old version's last run is old; the model has been judged since.
-    Case("MonitorStale", {**_result("1", f"0x{3 * _DAY}"), **_result("2", f"{_DAY * 60}x{3 * _DAY}")}, 2 * _DAY + 10),
-    Case("MonitorNeverRan", _up("exporter", f"1x{2 * _DAY}"), _DAY + 10, (_WARNING,)),
-    Case("MonitorNeverRan", {**_up("exporter", f"1x{2 * _DAY}"), **_result("1", f"0x{2 * _DAY}")}, _DAY + 10),
+    Case(
+        "MonitorStale",
+        {**_result("1", f"0x{_DAYS_OF_SAMPLES}"), **_result("2", f"{_DAY * 60}x{_DAYS_OF_SAMPLES}")},
+        2 * _DAY + 20,
+    ),
+    Case("MonitorNeverRan", _up("exporter", f"1x{_DAYS_OF_SAMPLES}"), _DAY + 20, (_WARNING,)),
+    Case(
+        "MonitorNeverRan",
+        {**_up("exporter", f"1x{_DAYS_OF_SAMPLES}"), **_result("1", f"0x{_DAYS_OF_SAMPLES}")},
+        _DAY + 20,
+    ),
     Case(
         "MonitorResultMissing",
         _result("2", "600x300", failed=1),

@@ -15,9 +15,11 @@
   "name" "plumbline-controller"
   "webhook_configs" (list (dict "url" (include "plumbline.controller.webhook" .) "send_resolved" true))) -}}
 {{- end -}}
+{{- /* A budget that burns fast burns slowly too: one call is enough. */ -}}
+{{- $burning := "alertname=~\".+BudgetBurning\"" -}}
 {{- $inhibit := dict
-  "source_matchers" (list "severity=\"critical\"")
-  "target_matchers" (list "severity=\"warning\"")
+  "source_matchers" (list $burning "severity=\"critical\"")
+  "target_matchers" (list $burning "severity=\"warning\"")
   "equal" (list "alertname" "namespace" "slo") -}}
 {{- $config := dict
   "route" (dict
