@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from monitoring.shared import open_monitoring_store
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import Alert, build_message
+from plumbline.errors import DependencyError
 from plumbline.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def outbox(settings: Settings) -> AlertOutbox:
@@ -34,10 +38,19 @@ def send(settings: Settings, alerts: list[Alert], *, url: str | None) -> list[st
         Keys of the delivered messages.
 
     Raises:
-        DependencyError: The receiver did not take them; they are kept.
+        DependencyError: The receiver did not take them; they are kept, unless the store is away too.
         UserError: The receiver refused them, or the address is none.
     """
     box = outbox(settings)
     if alerts:
-        box.write(build_message(alerts, receiver=settings.monitoring.alert_receiver), url=url)
+        message = build_message(alerts, receiver=settings.monitoring.alert_receiver)
+        try:
+            box.write(message, url=url)
+        except DependencyError as error:
+            # The store is away. That may be the very thing that the alert is about: it must not wait for it.
+            if url is None:
+                raise
+            _log.warning("The alert is sent without being kept: %s", error)
+            box.send_now(message, url=url)
+            return []
     return box.flush()

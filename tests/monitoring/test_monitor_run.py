@@ -203,6 +203,22 @@ def test_without_a_snapshot_the_last_days_are_a_failed_monitor(
     assert json.loads(record.read_text())["message"]["alerts"][0]["labels"]["alertname"] == "MonitorFailed"
 
 
+def test_a_store_that_is_away_is_told_to_the_receiver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: tuple
+) -> None:
+    url, messages = receiver
+    store = {"BUCKET": "b", "ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}
+    for name, value in {**store, "ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(f"PLUMBLINE_STORE__{name}", value)
+    monkeypatch.setenv("PLUMBLINE_HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["run", "--last", "14d", "--alert-url", url])
+    assert isinstance(done.exception, DependencyError)
+    assert "object store" in str(done.exception)
+    [message] = messages
+    assert message.alerts[0].name == "MonitorFailed"
+    assert "object store" in message.alerts[0].annotations["summary"]
+
+
 def test_accuracy_by_week(command: CliRunner) -> None:
     done = command.invoke(
         app,

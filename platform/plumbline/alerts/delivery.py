@@ -43,6 +43,15 @@ class DeliveryPolicy:
     active_for: timedelta = timedelta(hours=26)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What a receiver said at last; `final` where sending it again would not help."""
+
+    taken: bool
+    final: bool = False
+    reason: str = ""
+
+
 class AlertOutbox:
     """Part of an object store that holds alerts: each is written down first, then sent, then moved to `sent`
     (or to `refused`, where sending it again would not help).
@@ -106,7 +115,32 @@ class AlertOutbox:
             raise errors[-1]
         return sent
 
+    def send_now(self, message: WebhookMessage, *, url: str) -> None:
+        """Sends a message without writing it down: for when there is nowhere to write to.
+
+        Raises:
+            DependencyError: The receiver did not take it; it is lost.
+            UserError: The receiver refused it, or the address is none; it is lost.
+        """
+        answer = self._post({"url": url, "form": self._policy.form, "message": json.loads(message.to_json())})
+        if not answer.taken:
+            error = UserError if answer.final else DependencyError
+            raise error(f"{url} did not take the alert ({answer.reason}), and it could not be kept. Look at the store.")
+
     def _send(self, key: str, content: dict[str, Any]) -> None:
+        answer = self._post(content)
+        if answer.taken:
+            return
+        url = content["url"]
+        if answer.final:
+            kept = self._move(key, _REFUSED)
+            raise UserError(f"{url} refused the alert ({answer.reason}). It is kept as {kept}.")
+        raise DependencyError(
+            f"{url} did not take the alert ({answer.reason}). It is kept as {key} and goes out with the next monitor "
+            "run; start the receiver, or send it yourself."
+        )
+
+    def _post(self, content: dict[str, Any]) -> _Answer:
         url, payload = str(content["url"]), content["message"]
         if content.get("form", "webhook") == "alertmanager":
             url = api_address(url)
@@ -126,21 +160,17 @@ class AlertOutbox:
                 )
             except httpx.UnsupportedProtocol as error:
                 raise UserError(
-                    f"{url} is not an address to send alerts to: {error}. The alert is kept as {key}."
+                    f"{url} is not an address to send alerts to: {error}. Correct PLUMBLINE_MONITORING__ALERT_URL."
                 ) from error
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
                 continue
             if answer.is_success:
-                return
+                return _Answer(taken=True)
             reason = f"HTTP {answer.status_code}: {answer.text[:200]}"
             if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-                kept = self._move(key, _REFUSED)
-                raise UserError(f"{url} refused the alert ({reason}). It is kept as {kept}.")
-        raise DependencyError(
-            f"{url} did not take the alert ({reason}). It is kept as {key} and goes out with the next monitor run; "
-            "start the receiver, or send it yourself."
-        )
+                return _Answer(taken=False, final=True, reason=reason)
+        return _Answer(taken=False, reason=reason)
 
     def _move(self, key: str, where: str) -> str:
         moved = f"{self._root}/{where}/{key.rpartition('/')[2]}"
