@@ -104,7 +104,7 @@ def running_kubernetes(folder: Path) -> Iterator[tuple[KubernetesDouble, Path]]:
         def _reply(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            status, content = double.answer(self.command, self.path.partition("?")[0], body)
+            status, content = double.answer(self.command, self.path.partition("?")[0].rstrip("/"), body)
             data = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")

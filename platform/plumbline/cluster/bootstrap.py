@@ -129,7 +129,9 @@ def _refresh(champion: dict[str, Any], tell: Tell) -> dict[str, Any]:
 def _train(settings: Settings, snapshot: str, as_of: str, parity: float, tell: Tell) -> dict[str, Any]:
     runner = settings.pipelines.runner
     tell(f"training the first model ({runner})")
-    start = ["pipeline", "submit", "training", "--wait"] if runner == "kfp" else ["pipeline", "run", "training"]
+    # A bootstrap that is killed and run again takes up the run that it had started.
+    submit = ["pipeline", "submit", "training", "--wait", "--key", f"bootstrap-{snapshot[:12]}"]
+    start = submit if runner == "kfp" else ["pipeline", "run", "training"]
     return answer_of(
         [
             *start, "--snapshot", snapshot, "--as-of", as_of, "--parity", str(parity),

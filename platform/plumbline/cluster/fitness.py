@@ -129,9 +129,7 @@ def _room(cluster: Cluster, cpus: float, gib: float) -> Finding:
     free_cpus = total_cpus - _requested(mine, "cpu")
     free = (total - _requested(mine, "memory")) / _GIB
     good = free_cpus >= cpus and free >= gib
-    found = (
-        f"{free_cpus:.1f} CPUs and {free:.1f} GiB not requested yet, on {len(nodes)} nodes; {cpus:g} and {gib:g} needed"
-    )
+    found = f"{free_cpus:.1f} CPUs and {free:.1f} GiB free on {len(nodes)} nodes; {cpus:g} and {gib:g} are needed"
     advice = "" if good else "Add a node, or switch parts off in the values (docs/cluster.md)."
     return Finding("room", "ok" if good else "problem", found, advice)
 
