@@ -25,6 +25,9 @@ from plumbline.settings import load_settings
 HostOption = Annotated[str | None, typer.Option(help="Address of the KFP API server; else the setting.")]
 WaitSecondsOption = Annotated[float, typer.Option(help="Waits this long for a server that does not answer yet.", min=0)]
 
+_STARTING_SECONDS = 300.0
+"""What a backend of the same installation may need until it answers."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to the group `pipeline`."""
@@ -46,9 +49,12 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Waits for its end; the answer is then that of `run`.")] = False,
     key: Annotated[
         str | None,
-        typer.Option(help="A key submitted before starts nothing: its run is taken up again.", metavar="TEXT"),
+        typer.Option(help="A key whose run goes on or went well starts nothing: that run is taken up.", metavar="TEXT"),
     ] = None,
-    wait_seconds: WaitSecondsOption = 0.0,
+    wait_seconds: Annotated[
+        float | None,
+        typer.Option(help="Waits this long for a server that does not answer yet; on a cluster 300 s with --wait."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Sends a pipeline to a cluster."""
@@ -59,6 +65,8 @@ def submit(
 
     address = address_of(settings, host)
     arguments = pipeline_arguments(snapshot, as_of, parity, parity_report, reason, set_, no_promote)
+    if wait_seconds is None:
+        wait_seconds = _STARTING_SECONDS if wait and settings.profile == "cluster" else 0.0
     server = connect(settings, address, wait_seconds=wait_seconds)
     done = send(
         pipeline, arguments, settings, server, experiment=settings.tracking.experiment, key=key or uuid.uuid4().hex[:12]

@@ -13,6 +13,8 @@ from pipelines.compiling import compile_pipeline
 from pipelines.server import Server, refusals
 from plumbline.settings import Settings
 
+_FAILED = frozenset({"FAILED", "CANCELED"})
+
 
 @dataclass(frozen=True)
 class Submitted:
@@ -30,7 +32,8 @@ def submit(
 ) -> Submitted:
     """Compiles a pipeline with the settings' image and starts a run of it.
 
-    A key that was submitted before starts nothing: the run of that time is the answer.
+    A key whose run is on its way or has succeeded starts nothing: that run is the answer. One that failed may be
+    tried again under its key.
 
     Args:
         name: Name of the pipeline.
@@ -50,7 +53,7 @@ def submit(
         experiment_id = client.create_experiment(experiment, namespace=namespace).experiment_id
         same = json.dumps({"predicates": [{"key": "display_name", "operation": "EQUALS", "stringValue": title}]})
         earlier = client.list_runs(experiment_id=experiment_id, namespace=namespace, filter=same).runs or []
-        run = next((run for run in earlier if run.display_name == title), None)
+        run = next((run for run in earlier if run.display_name == title and run.state not in _FAILED), None)
         if run is None:
             run = client.create_run_from_pipeline_package(
                 str(compile_pipeline(name, settings, Path(folder))),

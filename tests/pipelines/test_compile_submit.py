@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from kfp_api import KfpApi, running_api
 from pipelines.catalogue import PIPELINES
 from pipelines.compiling import COMPILED_DIR, compile_all, foreign_constructs
 from pipelines.parameters import overrides_of, parity_share
+from pipelines.server import connect
+from pipelines.submit import submit
 from plumbline.errors import UserError
 from plumbline.settings import Settings, load_settings
 from plumbline.settings.pipelines import PipelineSettings
@@ -69,8 +72,8 @@ def test_compile_writes_where_it_is_told(settings: Settings, tmp_path: Path) -> 
 def test_submit_sends_the_compiled_pipeline_with_its_parameters(settings: Settings, api: KfpApi) -> None:
     code, out, err = _plumbline(
         settings, "submit", "training", "--host", api.url, "--snapshot", "latest",
-        "--as-of", "2026-03-01T00:00:00+00:00", "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.", "--json",
-        PLUMBLINE_PIPELINES__IMAGE="registry.example/line:7",
+        "--as-of", "2026-03-01T00:00:00+00:00", "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.",
+        "--json", PLUMBLINE_PIPELINES__IMAGE="registry.example/line:7",
     )  # fmt: skip
     assert code == 0, err
     answer = json.loads(out)
@@ -94,6 +97,26 @@ def test_submit_sends_the_compiled_pipeline_with_its_parameters(settings: Settin
     image = specification["deploymentSpec"]["executors"]["exec-train"]["container"]["image"]
     assert image == "registry.example/line:7"
     assert "kubernetes" in run["pipeline_spec"]["platform_spec"]["platforms"]
+
+
+def test_a_key_is_submitted_again_only_after_a_failure(api: KfpApi) -> None:
+    settings = load_settings()
+    server = connect(settings, api.url)
+
+    def run_id() -> str:
+        return submit("training", {}, settings, server, experiment="line", key="k").run_id
+
+    assert run_id() == run_id() == "r-1"
+    api.runs["r-1"]["state"] = "SUCCEEDED"
+    assert run_id() == "r-1"
+    api.runs["r-1"]["state"] = "FAILED"
+    assert run_id() == run_id() == "r-2"
+
+
+def test_a_server_that_is_starting_is_waited_for(api: KfpApi) -> None:
+    api.token = "not ready"
+    threading.Timer(1.0, setattr, (api, "token", None)).start()
+    assert connect(load_settings(), api.url, wait_seconds=60).host == api.url
 
 
 def test_a_server_that_is_not_there_is_told_quickly(settings: Settings) -> None:

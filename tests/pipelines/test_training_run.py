@@ -31,6 +31,10 @@ def first(line: Line) -> dict[str, Any]:
 
 
 def test_the_answer_tells_the_whole_run(first: dict[str, Any], line: Line) -> None:
+    assert set(first) == {
+        "pipeline", "run_id", "model_version", "snapshot_id", "as_of", "rows", "metrics", "champion_metrics", "gate",
+        "promoted", "seconds", "folder",
+    }  # fmt: skip
     assert list(first["seconds"]) == STEPS
     assert first["snapshot_id"] == line.snapshot_id
     assert first["as_of"] == FIRST
