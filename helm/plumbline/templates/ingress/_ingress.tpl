@@ -26,7 +26,7 @@ installed, and pages without a login of their own that nobody has put one in fro
   "mlflow" (dict "component" "mlflow" "value" "mlflow.enabled" "on" $values.mlflow.enabled)
   "evidently" (dict "component" "evidently" "value" "monitoring.evidently.enabled" "on" $values.monitoring.evidently.enabled "open" true)
   "grafana" (dict "component" "grafana" "value" "grafana.enabled" "on" $values.grafana.enabled)
-  "kfp" (dict "component" "kfp-ui" "value" "kfp.enabled" "on" $values.kfp.enabled "open" true) -}}
+  "kfp" (dict "component" "kfp-ui" "value" "kfp.ui.enabled" "on" (and $values.kfp.enabled $values.kfp.ui.enabled) "open" true) -}}
 {{- $backends := dict -}}
 {{- range $key, $host := $ingress.hosts -}}
 {{- if $host -}}
