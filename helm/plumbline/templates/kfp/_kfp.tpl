@@ -154,6 +154,10 @@ apiVersion: v1
 kind: ServiceAccount
 metadata:
   {{- include "plumbline.metadata" . | nindent 2 }}
+  {{- with .root.Values.serviceAccountAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 automountServiceAccountToken: false
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -21,7 +21,7 @@ auth_cache_ttl_seconds = {{ .Values.mlflow.auth.cacheSeconds }}
 {{- $name := include "plumbline.name" (dict "root" . "component" "mlflow") -}}
 {{- $namespaced := printf "%s.%s" $name .Release.Namespace -}}
 {{- $hosts := list $name (printf "%s:*" $name) $namespaced (printf "%s:*" $namespaced) (printf "%s.svc*" $namespaced) "localhost" "localhost:*" "127.0.0.1" "127.0.0.1:*" -}}
-{{- with (include "plumbline.mlflow.ingressHost" .) -}}{{- $hosts = append $hosts . -}}{{- end -}}
+{{- with (include "plumbline.mlflow.ingressHost" .) -}}{{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}{{- end -}}
 {{- join "," (concat $hosts .Values.mlflow.allowedHosts) -}}
 {{- end -}}
 {{- define "plumbline.mlflow.ingressHost" -}}
