@@ -73,7 +73,8 @@ def drift_dashboard() -> Dashboard:
                     ),
                 ],
                 unit="percentunit",
-                about="Against the reference's rows that the model was not fitted on.",
+                least=None,
+                about="Against the reference's rows that the model was not fitted on; below 0 it has become better.",
             ),
             listing(
                 "Tests of the last window",

@@ -36,16 +36,16 @@ def graph(
     about: str = "",
     width: int = 8,
     stacked: bool = False,
+    least: float | None = 0,
     most: float | None = None,
 ) -> timeseries.Panel:
-    """Values over time, one colour per series."""
+    """Values over time, one colour per series; the axis begins at `least`, or where the values do."""
     panel = (
         timeseries.Panel()
         .title(title)
         .description(about)
         .datasource(DATASOURCE)
         .unit(unit)
-        .min(0)
         .height(_HEIGHT)
         .span(width)
         .fill_opacity(30 if stacked else 0)
@@ -57,6 +57,8 @@ def graph(
             .placement(common_models.LegendPlacement.BOTTOM)
         )
     )
+    if least is not None:
+        panel.min(least)
     if most is not None:
         panel.max(most)
     if stacked:
@@ -98,7 +100,7 @@ def figure(
         .height(_HEIGHT // 2)
         .span(width)
         .graph_mode(common_models.BigValueGraphMode.NONE)
-        .text_mode(common_models.BigValueTextMode.NAME if show_label else common_models.BigValueTextMode.VALUE_AND_NAME)
+        .text_mode(common_models.BigValueTextMode.NAME if show_label else common_models.BigValueTextMode.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
         .with_target(_targets([query])[0].instant())
