@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from monitoring.rules.files import all_alerts, rule_groups, write_rules
 from monitoring.rules.model import Alert, Group
 from monitoring.rules.parameters import Parameters
 
+RunPlumbline = Callable[..., subprocess.CompletedProcess[str]]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CHART_RULES = REPOSITORY / "helm" / "plumbline" / "files" / "rules"
 
@@ -107,6 +110,21 @@ def test_an_objective_of_another_installation_is_used(promtool: str, tmp_path: P
     warned = Case(case.alert, case.series, case.minutes, ({"severity": "warning", "slo": "latency"},))
     done = _promtool_test(promtool, tmp_path, [warned], "objectives.yaml", latency_objective=0.95)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_command_writes_what_the_chart_carries(run_plumbline: RunPlumbline, tmp_path: Path) -> None:
+    done = run_plumbline("monitor", "rules", "--without-parameters", "--out", str(tmp_path / "a" / "b"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert {Path(row["file"]).name for row in json.loads(done.stdout)["rows"]} == set(rule_groups())
+    chart = {path.name: path.read_text() for path in CHART_RULES.glob("*")}
+    assert {path.name: path.read_text() for path in (tmp_path / "a" / "b").glob("*")} == chart
+
+
+def test_the_command_says_which_option_is_wrong(run_plumbline: RunPlumbline, tmp_path: Path) -> None:
+    done = run_plumbline("monitor", "rules", "--latency-objective", "0.5", "--out", str(tmp_path / "rules"))
+    assert done.returncode == 2
+    assert "latency_objective" in done.stderr
+    assert not (tmp_path / "rules").exists()
 
 
 def test_groups_keep_their_interval() -> None:
