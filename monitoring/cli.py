@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -140,6 +141,22 @@ def history(
         for each in results
     ]
     print_rows(rows, as_json=False, title="Results")
+
+
+@app.command("page")
+def page(
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    address: Annotated[
+        str | None, typer.Option(help="`report_html` of a result, or the end of it; the newest page by default.")
+    ] = None,
+) -> None:
+    """Brings an Evidently page to a file of this machine, from wherever monitors keep their pages."""
+    from monitoring.report import read_page
+
+    content = read_page(load_settings(), address)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(content)
+    progress_console.print(f"Report: {out}")
 
 
 @app.command("exporter")

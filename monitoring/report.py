@@ -18,7 +18,7 @@ from monitoring.evidently_adapter import ReportColumns, compare
 from monitoring.evidently_workspace import open_workspace
 from monitoring.shared import keep_last, open_monitoring_store
 from monitoring.window import Window
-from plumbline.errors import DependencyError
+from plumbline.errors import DependencyError, MissingInputError
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +81,26 @@ def write_report(
         _log.warning("%s", error)
         return Page(_plain(address), report.scores, problem=str(error))
     return Page(_plain(address), report.scores, run=run)
+
+
+def read_page(settings: Settings, address: str | None) -> bytes:
+    """A kept page.
+
+    Args:
+        settings: Where pages are kept.
+        address: `report_html` of a result, or the end of it; None is the newest page.
+
+    Raises:
+        MissingInputError: There is no such page, or none at all.
+    """
+    store = open_monitoring_store(settings)
+    wanted = "" if address is None else address.rpartition("/")[2]
+    found = [key for key in store.list(_ROOT) if key.endswith(wanted)]
+    if not found:
+        raise MissingInputError(
+            f"There is no page {wanted or 'yet'}. See `report_html` in `plumbline monitor history --json`; old ones go."
+        )
+    return store.get(found[-1])
 
 
 def _plain(address: str) -> str:

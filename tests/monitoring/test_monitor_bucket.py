@@ -18,7 +18,7 @@ from monitoring.results import ResultStore
 from monitoring.sending import outbox
 from monitoring.shared import open_monitoring_store
 from plumbline import paths
-from plumbline.errors import DependencyError
+from plumbline.errors import DependencyError, MissingInputError
 from plumbline.features.views import built_views
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
@@ -58,6 +58,13 @@ def test_what_a_monitor_leaves_is_seen_elsewhere(pod: tuple[Settings, dict[str, 
     shared = open_monitoring_store(elsewhere)
     [page] = shared.list("reports/")
     assert shared.get(page).startswith(b"<!DOCTYPE html") or b"<html" in shared.get(page)[:500]
+    file = tmp_path / "sub" / "page.html"
+    for wanted in ([], ["--address", result["report_html"]]):
+        assert CliRunner().invoke(app, ["page", "--out", str(file), *wanted], catch_exceptions=False).exit_code == 0
+        assert file.read_bytes() == shared.get(page)
+    assert isinstance(
+        CliRunner().invoke(app, ["page", "--out", str(file), "--address", "x"]).exception, MissingInputError
+    )
     [learnt] = shared.list("calibration/")
     policy = load_policy(settings.monitoring.policy)
     assert CalibrationCache(elsewhere, "1", policy)._root == learnt.rpartition("/")[0]
