@@ -118,6 +118,8 @@ def test_buckets_are_made_once(endpoint: str) -> None:
         done = ensure_buckets(settings, ["more", "mine"], timeout_seconds=5, tell=_tell)
         assert done == {"mine": expected, "more": expected}
     S3Store(settings).put("key", b"content")
+    with pytest.raises(UserError, match="InvalidBucketName"):
+        ensure_buckets(settings, ["x"], timeout_seconds=60, tell=_tell)
 
 
 def test_migrations_may_be_run_again_and_bring_old_databases_forward(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from plumbline.cluster.waiting import Tell, sentence, wait_until
-from plumbline.errors import DependencyError, SettingsError
+from plumbline.errors import DependencyError, SettingsError, UserError
 from plumbline.settings.store import StoreSettings
 from plumbline.storage.s3 import s3_client
 
@@ -41,7 +41,8 @@ def ensure_buckets(
 
     Raises:
         SettingsError: No bucket is named.
-        DependencyError: The endpoint does not answer, or does not let the bucket be made.
+        UserError: The endpoint refuses to make one.
+        DependencyError: The endpoint does not answer.
     """
     if settings.bucket is None:
         raise SettingsError("No bucket is named; set PLUMBLINE_STORE__BUCKET.")
@@ -69,14 +70,19 @@ def create(client: Any, bucket: str, region: str) -> None:
     """Creates a bucket; one that another pod makes in this moment is as good.
 
     Raises:
-        DependencyError: The endpoint does not let it be made.
+        UserError: The endpoint refuses it: its name, or for want of a right.
+        DependencyError: The endpoint failed.
     """
     where = {} if region == _DEFAULT_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         client.create_bucket(Bucket=bucket, **where)
     except ClientError as error:
         # Whether a bucket of another owner is usable, the first object shows.
-        if error.response.get("Error", {}).get("Code") not in _OURS:
-            raise DependencyError(f"The bucket {bucket} could not be made: {sentence(error)}") from error
+        if error.response.get("Error", {}).get("Code") in _OURS:
+            return
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        # A name or a right that is refused will be refused again.
+        kind = UserError if 400 <= status < 500 else DependencyError
+        raise kind(f"The bucket {bucket} could not be made: {sentence(error)}") from error
     except BotoCoreError as error:
         raise DependencyError(f"The bucket {bucket} could not be made: {sentence(error)}") from error

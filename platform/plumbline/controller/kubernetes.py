@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -137,7 +138,7 @@ class KubernetesTrainer:
 
 
 def _result(answer: JobAnswer, words: Sequence[str], name: str) -> dict[str, Any]:
-    command = " ".join(words[:3])
+    command = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), words))
     if answer.exit_code != 0:
         raise PlumblineError(
             f"`plumbline {command}` ended with exit code {answer.exit_code}: {answer.error} (Job {name})"
