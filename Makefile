@@ -15,6 +15,7 @@ ROLES := features pipelines serving monitoring controller tracking demo
 DATA ?=
 MAPPING ?=
 DEMO_ARGS ?=
+IMAGES ?=
 VALUES ?=
 
 .PHONY: help
@@ -62,6 +63,7 @@ lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python helm/generate.py --check
 	@! grep -nE '://' requirements/*.lock || { echo "Lock files hold names and versions only." >&2; exit 1; }
 
 .PHONY: bench
@@ -97,7 +99,13 @@ lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
 	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' $$2; }; \
 	resolve dev requirements/dev.lock; \
 	for role in $(ROLES); do resolve $$role requirements/$$role.lock "--constraint requirements/dev.lock"; done
-	@! grep -lE '^nvidia-' requirements/*.lock || \
+	@# The CUDA image alone takes the index's own build of torch; images are built with pinned tools.
+	@set -e; mkdir -p build; grep -v '^torch==' requirements/dev.lock > build/constraints.txt; \
+	compile="$(BIN)/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url"; \
+	$$compile pyproject.toml --extra serving --constraint build/constraints.txt -o requirements/serving-cuda.lock; \
+	{ printf '%s\n' pip setuptools wheel; sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml; } | \
+	  $$compile - -o requirements/build.lock
+	@! grep -lE '^nvidia-' $(filter-out %-cuda.lock,$(wildcard requirements/*.lock)) || \
 	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
 
 .PHONY: chart
@@ -119,6 +127,30 @@ chart-test: $(VENV)/.installed-dev ## Check the chart without a cluster
 .PHONY: chart-golden
 chart-golden: $(VENV)/.installed-dev ## Accept the chart's present rendering as the one that tests compare with
 	@$(BIN)/python tests/chart/golden.py
+
+.PHONY: images
+images: ## Build the roles' images with Docker, Podman or Buildah; IMAGES="role ..." for some
+	@helm/local/images.sh $(IMAGES)
+
+.PHONY: image-check
+image-check: $(VENV)/.installed-dev ## Start each role's commands in its image, read-only (root, buildah, runc)
+	@$(BIN)/python -m pytest -q -s -rs tests/images/check_roles.py
+
+.PHONY: kind-up
+kind-up: ## Install the whole platform on a kind cluster; may be run again
+	@helm/local/up.sh kind
+
+.PHONY: kind-down
+kind-down: ## Delete that cluster with its data
+	@helm/local/down.sh kind
+
+.PHONY: minikube-up
+minikube-up: ## Install the whole platform on a minikube cluster; may be run again
+	@helm/local/up.sh minikube
+
+.PHONY: minikube-down
+minikube-down: ## Delete that cluster with its data
+	@helm/local/down.sh minikube
 
 .PHONY: clean
 clean: ## Remove what runs have left (not .venv)

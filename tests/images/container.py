@@ -135,8 +135,8 @@ def _specification(
     mounts: list[dict[str, Any]] = [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]},
-        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": [*scratch, f"size={SHM_BYTES}"]},  # noqa: S108 - in the container
-        {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": scratch},  # noqa: S108 - in the container
+        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": [*scratch, f"size={SHM_BYTES}"]},
+        {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": scratch},
         {"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "ro"]},
     ]
     mounts += [
