@@ -12,8 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chartgen import monitors, network, readme, schema
-from chartgen.observability import observability_files
+from chartgen import network, observability, readme, schema
 from chartgen.paths import REPOSITORY, SCHEMA, VALUES, ChartError
 from chartgen.values import read_values
 
@@ -21,7 +20,11 @@ from chartgen.values import read_values
 def generated(*, draft: bool = False) -> dict[Path, str]:
     """Every generated file's text."""
     values = read_values(VALUES)
-    return {SCHEMA: schema.to_json(schema.build_schema(values, draft=draft)), **observability_files()}
+    files = {
+        SCHEMA: schema.to_json(schema.build_schema(values, draft=draft)),
+        readme.README: readme.readme(values),
+    }
+    return files | network.network_files() | observability.observability_files()
 
 
 def main() -> int:
@@ -37,7 +40,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     stale = [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    strays = monitors.strays(files)
+    strays = observability.strays(files)
     if strays:
         names = ", ".join(str(path.relative_to(REPOSITORY)) for path in strays)
         sys.stderr.write(f"Nothing generates {names}: remove it, or add it to monitoring/.\n")
