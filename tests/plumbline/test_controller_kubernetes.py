@@ -142,7 +142,7 @@ def test_a_command_that_fails_in_a_job_gives_its_own_sentence(
     on_cluster: Settings, answers: Answers, tmp_path: Path
 ) -> None:
     answers.by_step["features"] = {"exit_code": 2, "answer": None, "error": "There is no snapshot."}
-    with pytest.raises(PlumblineError, match=r"`plumbline features prepare` ended with exit code 2: There is no snapshot\."):
+    with pytest.raises(PlumblineError, match=r"features prepare` ended with exit code 2: There is no snapshot\."):
         _prepare(on_cluster, _attempt(tmp_path))
 
 
