@@ -4,7 +4,7 @@ set -eu
 
 if [ ! -d "$DATA_FOLDER" ]; then
     rm -rf "$DATA_FOLDER.incoming"
-    mysqld --no-defaults --initialize-insecure --datadir="$DATA_FOLDER.incoming"
+    mysqld --no-defaults --initialize-insecure --datadir="$DATA_FOLDER.incoming" --secure-file-priv=NULL
     mv "$DATA_FOLDER.incoming" "$DATA_FOLDER"
 fi
 
