@@ -106,10 +106,11 @@ def probe_ports(objects: Objects) -> list[str]:
 def ingresses(objects: Objects) -> list[str]:
     """Every Ingress leads to a Service's port."""
     everything = list(objects)
+    there = [item for item in everything if item["kind"] == "Service"]
+    there += [item["spec"]["serveService"] for item in everything if item["kind"] == "RayService"]
     ports = {
         (item["metadata"]["name"], value)
-        for item in everything
-        if item["kind"] == "Service"
+        for item in there
         for port in item["spec"]["ports"]
         for value in (port["port"], port.get("name"))
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,7 @@ def commands(objects: Objects) -> list[str]:
         # KubeRay brings the commands of Ray's own containers.
         for container in pod.init_containers if pod.owner["kind"] == "RayService" else pod.containers:
             for line in command_lines(container):
-                problem = parse(line)
+                problem = parse(tuple(line))
                 if problem:
                     problems.append(f"{pod.name}: {container['name']}: plumbline {' '.join(line)}: {problem}")
     return problems
@@ -107,7 +108,8 @@ def command_lines(container: dict[str, Any]) -> Iterator[list[str]]:
         yield arguments[arguments.index("--") + 1 :]
 
 
-def parse(arguments: list[str]) -> str:
+@functools.cache
+def parse(arguments: tuple[str, ...]) -> str:
     """What the parser says against a command line; nothing is run."""
     command = typer.main.get_command(build_app(arguments))
     _defuse(command)
