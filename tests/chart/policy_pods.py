@@ -124,6 +124,20 @@ def tokens(objects: Objects) -> list[str]:
     return problems
 
 
+def unique(objects: Objects) -> list[str]:
+    """No name twice in a list that Kubernetes merges by name: server-side apply, Helm 4's way, refuses that."""
+    problems = []
+    for pod in pods(objects):
+        lists = {"volumes": pod.spec.get("volumes"), "containers": pod.containers}
+        for container in pod.containers:
+            for field in ("env", "ports"):
+                lists[f"{container['name']}.{field}"] = container.get(field)
+        for field, items in lists.items():
+            names = [item["name"] for item in items or []]
+            problems += [f"{pod.name}: {field} has {name} twice" for name in sorted({*names}) if names.count(name) > 1]
+    return problems
+
+
 def jobs(objects: Objects) -> list[str]:
     """A Job ends in bounded time; one that is no hook is removed after a while."""
     problems = []

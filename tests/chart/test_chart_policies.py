@@ -19,6 +19,7 @@ RULES = [
     policy_pods.images,
     policy_pods.tokens,
     policy_pods.jobs,
+    policy_pods.unique,
     policy_objects.names,
     policy_objects.selectors,
     policy_objects.services,
