@@ -33,9 +33,14 @@ def configure_tasks(tasks: Iterable[dsl.PipelineTask], settings: Settings) -> No
             near = difflib.get_close_matches(name, by_name, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(by_name)}."
             raise UserError(f"pipelines.steps names {name}, which is no step. {hint}")
-    for name, task in by_name.items():
-        _configure(task, settings)
-        _place(task, step_settings(settings, name))
+    for task in by_name.values():
+        configure_task(task, settings)
+
+
+def configure_task(task: dsl.PipelineTask, settings: Settings) -> None:
+    """Gives a task its settings file, credentials, resources and place."""
+    _configure(task, settings)
+    _place(task, step_settings(settings, task.name.replace("-", "_")))
 
 
 def step_settings(settings: Settings, name: str) -> StepSettings:
