@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 
 VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 TORCH_CPU_INDEX=${TORCH_CPU_INDEX-https://download.pytorch.org/whl/cpu}
+EPOCH=$(sed -n 's/^ARG SOURCE_DATE_EPOCH=//p' Dockerfile)
 [ $# -gt 0 ] || set -- serving features pipelines monitoring controller tracking
 
 if [ -z "${BUILDER:-}" ]; then
@@ -27,8 +28,8 @@ if [ -z "${BUILDER:-}" ]; then
 fi
 case $BUILDER in
   docker) build='docker buildx build --load --provenance=false' ;;
-  podman) build='podman build --layers' ;;
-  buildah) build='buildah build --layers' ;;
+  podman) build="podman build --layers --timestamp $EPOCH" ;;
+  buildah) build="buildah build --layers --timestamp $EPOCH" ;;
   *) echo "BUILDER=$BUILDER is not known: docker, podman or buildah." >&2; exit 2 ;;
 esac
 
