@@ -226,20 +226,24 @@ def _handler(cluster: FakeCluster) -> type[http.server.BaseHTTPRequestHandler]:
                 self.answer(found)
             elif path in cluster.store:
                 self.answer(cluster.store[path])
-            elif "sendInitialEvents" in query:  # no streaming lists: the client falls back to list, then watch
-                self.fail(422, "Invalid")
             elif "watch" in query:
-                self.watch()
+                self.watch(cluster.listing(path, query) if "sendInitialEvents" in query else None)
             elif (listed := cluster.listing(path, query)) is not None:
                 self.answer(listed)
             else:
                 self.fail(404, "NotFound")
 
-        def watch(self) -> None:
-            """Nothing changes after the list; an ended watch would be opened again at once."""
+        def watch(self, listed: Mapping[str, Any] | None) -> None:
+            """What is there now, where the client asks for it; then nothing: an ended watch would be opened again."""
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
+            if listed is not None:
+                events = [{"type": "ADDED", "object": item} for item in listed["items"]]
+                end = {"resourceVersion": "1", "annotations": {"k8s.io/initial-events-end": "true"}}
+                kind = {"kind": listed["kind"].removesuffix("List"), "apiVersion": listed["apiVersion"]}
+                events.append({"type": "BOOKMARK", "object": {**kind, "metadata": end}})
+                self.wfile.write("".join(f"{json.dumps(event)}\n" for event in events).encode())
             threading.Event().wait(10)
             self.close_connection = True
 
