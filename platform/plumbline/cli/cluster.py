@@ -114,7 +114,8 @@ def bootstrap(
         raise UserError("--mapping belongs to --data.")
     source = Source(data, mapping, rows, weeks, seed)
     done = run(load_settings(), source, as_of=as_of, pairs=pairs, timeout_seconds=timeout, tell=_tell)
-    print_result(done, as_json=as_json, title="Bootstrap")
+    plain = {name: value for name, value in done.items() if not isinstance(value, dict | list)}
+    print_result(done if as_json else plain, as_json=as_json, title="Bootstrap")
 
 
 @app.command("job")
