@@ -33,8 +33,16 @@ def resources(objects: Objects) -> list[str]:
 
 
 def probes(objects: Objects) -> list[str]:
-    """Every container that runs on is asked whether it is ready and whether it lives."""
-    problems = []
+    """Every container that runs on is asked whether it is ready and whether it lives.
+
+    KubeRay probes Ray's containers itself, but a worker's readiness by a program that the image need not have.
+    """
+    problems = [
+        f"{pod.name}: {container['name']} has no readinessProbe"
+        for pod in pods(objects)
+        for container in pod.spec["containers"]
+        if container["name"] == "ray-worker" and "readinessProbe" not in container
+    ]
     for pod in pods(objects):
         for container in pod.spec["containers"] if pod.long_running else ():
             for probe in ("readinessProbe", "livenessProbe"):

@@ -144,6 +144,14 @@ def test_a_password_in_the_settings_file_is_seen(objects, tmp_path: Path):
     assert any("registry_url" in problem for problem in policy_platform.settings(objects, tmp_path))
 
 
+def test_a_ray_worker_without_readiness_is_seen():
+    objects = copy.deepcopy(rendered("rayservice-gpu").objects)
+    service = next(item for item in objects if item["kind"] == "RayService")
+    group = service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+    group["template"]["spec"]["containers"][0].pop("readinessProbe")
+    assert any("ray-worker has no readinessProbe" in problem for problem in policy_pods.probes(objects))
+
+
 def test_every_kind_of_pod_is_looked_at():
     kinds = {pod.owner["kind"] for name in ("default", "rayservice-gpu") for pod in pods(rendered(name).objects)}
     assert kinds == {"Deployment", "StatefulSet", "Job", "CronJob", "Pod", "RayService"}
