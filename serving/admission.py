@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 
 from serving.errors import RequestRefusedError
 
-_WEIGHT = 0.2
-"""Weight of the newest batch: the estimate follows a change of load within some ten batches."""
+_REMEMBERED = 15
+"""Batches that the estimate looks back on: it follows a change of load within half of them."""
 
 
 class ServiceTime:
-    """Exponentially weighted mean of the seconds that a batch takes."""
+    """Median of the seconds that the last batches took.
+
+    Not their mean: where a neighbour takes the processor for a moment, one batch takes a hundred times longer than
+    the others, and a mean would refuse requests for long after it that the next batch answers in time.
+    """
 
     def __init__(self) -> None:
-        self._seconds = 0.0
-        self._seen = False
+        self._last: deque[float] = deque(maxlen=_REMEMBERED)
+        self._median = 0.0
 
     @property
     def seconds(self) -> float:
         """Expected seconds of the next batch; 0 until one has been measured."""
-        return self._seconds
+        return self._median
 
     def observe(self, seconds: float) -> None:
         """Takes in the seconds of one more batch."""
-        self._seconds = seconds if not self._seen else self._seconds + _WEIGHT * (seconds - self._seconds)
-        self._seen = True
+        self._last.append(seconds)
+        self._median = statistics.median(self._last)
 
 
 def admit(*, expected_wait: float, budget: float, waiting: int, max_waiting: int) -> None:

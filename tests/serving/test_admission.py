@@ -18,6 +18,13 @@ def test_the_estimate_starts_with_the_first_batch_and_follows() -> None:
     assert service.seconds == pytest.approx(0.1, rel=0.02)
 
 
+def test_batches_that_a_busy_neighbour_held_up_do_not_refuse_the_next_requests() -> None:
+    service = ServiceTime()
+    for seconds in (0.005, 0.005, 0.8, 0.005, 0.006, 0.3, 0.005):
+        service.observe(seconds)
+    assert service.seconds == 0.005
+
+
 def test_a_wait_inside_the_budget_is_let_in() -> None:
     admit(expected_wait=0.05, budget=0.05, waiting=10, max_waiting=100)
 

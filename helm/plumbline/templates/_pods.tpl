@@ -57,9 +57,17 @@ securityContext:
     type: RuntimeDefault
 {{- end -}}
 
-{{/* Annotations that roll a pod when its settings or secrets change. Arguments: root, values. */}}
+{{/*
+Annotations that roll a pod when the settings that it reads change. Arguments: root, values, groups (of the settings).
+Only those groups: an upgrade that changes one part is not to restart all the others at the same moment.
+*/}}
 {{- define "plumbline.podAnnotations" -}}
-checksum/settings: {{ include "plumbline.settings.yaml" .root | sha256sum }}
+{{- $settings := include "plumbline.settings.yaml" .root | fromYaml -}}
+{{- $read := dict -}}
+{{- range concat (list "profile" "home") .groups -}}
+{{- $_ := set $read . (get $settings .) -}}
+{{- end -}}
+checksum/settings: {{ toJson $read | sha256sum }}
 {{- with (.values | default dict).podAnnotations }}
 {{ toYaml . }}
 {{- end }}
