@@ -58,7 +58,9 @@ class KubernetesTrainer:
         self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         """See `Trainer.train`."""
-        words = training_arguments(self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote)
+        words = training_arguments(
+            self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote, key=attempt.name
+        )
         return outcome_of(self._run("training", words, attempt))
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:

@@ -54,7 +54,9 @@ class CommandTrainer:
         self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         """See `Trainer.train`."""
-        words = training_arguments(self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote)
+        words = training_arguments(
+            self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote, key=attempt.name
+        )
         return outcome_of(self._run(*words, attempt=attempt))
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:

@@ -154,13 +154,16 @@ def parity_of(answer: dict[str, Any], where: str) -> float:
 
 
 def training_arguments(
-    settings: Settings, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool
+    settings: Settings, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, key: str
 ) -> list[str]:
-    """The command that trains: in the process that it runs in, or on the KFP API server."""
+    """The command that trains: in the process that it runs in, or on the KFP API server.
+
+    There, `key` names the run: a command that is run again takes it up, and submits no second one.
+    """
     embedded = settings.pipelines.runner == "embedded"
     changes = settings.controller.training_settings.items()
     return [
-        *(("pipeline", "run", "training") if embedded else ("pipeline", "submit", "training", "--wait")),
+        *(("pipeline", "run", "training") if embedded else ("pipeline", "submit", "training", "--wait", "--key", key)),
         "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--parity", str(parity), "--reason", reason,
         *(word for name, value in changes for word in ("--set", f"{name}={value}")),
         *(() if promote else ("--no-promote",)),
