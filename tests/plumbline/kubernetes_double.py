@@ -45,6 +45,7 @@ class KubernetesDouble:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         self.away = False
+        self.away_status = 503
         self.forbidden = False
         self.on_create: Any = None
         """Called with each Job that is made."""
@@ -64,7 +65,7 @@ class KubernetesDouble:
         """Status and content for a request."""
         self.requests.append((method, path))
         if self.away:
-            return 503, {"message": "the API server is starting"}
+            return self.away_status, {"message": "the API server does not serve this now"}
         if self.forbidden:
             return 403, {"message": "jobs is forbidden: User may not"}
         if path in self.resources:

@@ -178,10 +178,11 @@ def test_a_job_that_takes_too_long_is_deleted(on_cluster: Settings, cluster: Kub
     assert cluster.jobs == {}
 
 
+@pytest.mark.parametrize("status", [503, 401], ids=["starting", "token expired"])
 def test_an_api_that_is_away_for_a_while_costs_nothing(
-    on_cluster: Settings, cluster: KubernetesDouble, answers: Answers, tmp_path: Path
+    on_cluster: Settings, cluster: KubernetesDouble, answers: Answers, tmp_path: Path, status: int
 ) -> None:
-    cluster.away = True
+    cluster.away, cluster.away_status = True, status
     threading.Timer(0.3, lambda: setattr(cluster, "away", False)).start()
     assert _prepare(on_cluster, _attempt(tmp_path)) == 1.0
 

@@ -17,7 +17,10 @@ from plumbline.errors import PlumblineError
 
 _BATCH = ("batch", "v1")
 _SECONDS = 10.0
-_RETRIED = frozenset({0, 408, 409, 429})
+_RETRIED = frozenset({0, 401, 408, 409, 429})
+"""401 too: a token is renewed while the client lives, and that of a pod that is being deleted is void at once, when
+its successor is to find the retraining as it is."""
+
 _log = logging.getLogger(__name__)
 
 
