@@ -16,7 +16,7 @@ RUN echo 'plumbline:x:10001:' >> /etc/group \
  && echo 'plumbline:x:10001:10001:Plumbline:/tmp:/bin/sh' >> /etc/passwd \
  && "$(command -v python3.11)" -m venv --without-pip /opt/plumbline \
  && install -d -o 10001 -g 10001 /var/lib/plumbline
-COPY helm/images/plumbline.yaml /etc/plumbline/plumbline.yaml
+COPY --chmod=0644 helm/images/plumbline.yaml /etc/plumbline/plumbline.yaml
 # Only /tmp, /dev/shm and /var/lib/plumbline need to be writable.
 ENV PATH=/opt/plumbline/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \

@@ -69,7 +69,7 @@ def test_build_names_no_package_index(dockerfile: str) -> None:
 
 def test_context_lets_through_what_is_copied(dockerfile: str) -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").split() if line[0] == "!"}
-    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, flags=re.MULTILINE):
+    for line in re.findall(r"^COPY (?!--from)(?:--chmod=\d+ )?(.+) \S+$", dockerfile, flags=re.MULTILINE):
         for source in line.replace("wheel[s]", "wheels").split():
             folder = source.rstrip("/") + "/"
             assert any(fnmatch(source, name) or name.startswith(folder) for name in allowed), source
