@@ -26,7 +26,17 @@ postgresql+psycopg://{{ $root.Values.postgres.auth.username }}@{{ include "plumb
 - {name: PGSSLMODE, value: {{ include "plumbline.postgres.sslMode" . | quote }}}
 {{ include "plumbline.postgres.password" . }}
 {{- end -}}
+{{/* The CAs that an external server's certificate is checked by, where sslMode asks for it. */}}
+{{- define "plumbline.postgres.ca" -}}
+{{- $external := .Values.postgres.external -}}
+{{- if and (not .Values.postgres.enabled) (hasPrefix "verify-" $external.sslMode) -}}
+{{- if $external.caSecret -}}/etc/postgres-ca/{{ $external.caKey }}{{- else -}}{{ $external.caFile }}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- define "plumbline.postgres.password" -}}
+{{- with include "plumbline.postgres.ca" . -}}
+- {name: PGSSLROOTCERT, value: {{ . | quote }}}
+{{ end -}}
 - name: PGPASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "plumbline.postgres.secret" . }}, key: {{ .Values.postgres.auth.passwordKey }}}}
 {{- end -}}

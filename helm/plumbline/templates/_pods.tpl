@@ -112,6 +112,15 @@ An entry comes after those that it may refer to by $(NAME), so the place is the 
 - {name: settings, mountPath: /etc/plumbline, readOnly: true}
 - {name: home, mountPath: /var/lib/plumbline}
 - {name: tmp, mountPath: /tmp}
+{{- with include "plumbline.postgres.caMount" .root | trim }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "plumbline.postgres.caMount" -}}
+{{- if and (not .Values.postgres.enabled) .Values.postgres.external.caSecret }}
+- {name: postgres-ca, mountPath: /etc/postgres-ca, readOnly: true}
+{{- end }}
 {{- end -}}
 
 {{/* Volumes of a pod of ours. Arguments: root, and optionally home: the name of a claim (else it is temporary). */}}
@@ -121,6 +130,12 @@ An entry comes after those that it may refer to by $(NAME), so the place is the 
     name: {{ include "plumbline.name" (dict "root" .root "component" "settings") }}
 - name: tmp
   emptyDir: {}
+{{- if and (not .root.Values.postgres.enabled) .root.Values.postgres.external.caSecret }}
+- name: postgres-ca
+  secret:
+    secretName: {{ .root.Values.postgres.external.caSecret }}
+    defaultMode: 0444
+{{- end }}
 - name: home
   {{- if .home }}
   persistentVolumeClaim:

@@ -53,6 +53,9 @@
   volumeMounts:
     - {name: dumps, mountPath: /dumps}
     - {name: tmp, mountPath: /tmp}
+    {{- with include "plumbline.postgres.caMount" .root | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
 {{- end -}}
 
 {{- define "plumbline.backup.volumes" -}}
