@@ -4,11 +4,11 @@
 # Taken from the environment:
 #   BUILDER           docker, podman or buildah; the first one found otherwise
 #   BASE_IMAGE        base image; the Dockerfile's default otherwise
-#   TORCH_CPU_INDEX   index with PyTorch's CPU build (PyTorch's own by default); empty where wheels/, PIP_FIND_LINKS
-#                     or the package index already has it
+#   TORCH_CPU_INDEX   index with PyTorch's CPU build (PyTorch's own by default); empty where wheels/ or the package
+#                     index already has it
 #   PIP_CONFIG_FILE   a pip.conf: an index of your own, with credentials; it stays out of the images
 #   PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_TRUSTED_HOST: pip's own settings
-#   BUILD_ARGS        further options for the builder
+#   BUILD_ARGS        further options for the builder, such as --volume or --build-arg
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -33,6 +33,9 @@ case $BUILDER in
   *) echo "BUILDER=$BUILDER is not known: docker, podman or buildah." >&2; exit 2 ;;
 esac
 
+# A folder of this machine means nothing in the builder: only addresses are handed on.
+case ${PIP_FIND_LINKS:-} in *://*) links=$PIP_FIND_LINKS ;; *) links= ;; esac
+
 for role in "$@"; do
   extra=${PIP_EXTRA_INDEX_URL:-}
   [ "$role" = serving-cuda ] || extra="$extra${TORCH_CPU_INDEX:+ $TORCH_CPU_INDEX}"
@@ -42,9 +45,8 @@ for role in "$@"; do
     ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
     ${PIP_CONFIG_FILE:+--secret "id=pip,src=$PIP_CONFIG_FILE"} \
     ${PIP_INDEX_URL:+--build-arg "PIP_INDEX_URL=$PIP_INDEX_URL"} \
-    ${PIP_FIND_LINKS:+--build-arg "PIP_FIND_LINKS=/wheels $PIP_FIND_LINKS"} \
+    ${links:+--build-arg "PIP_FIND_LINKS=/wheels $links"} \
     ${PIP_NO_INDEX:+--build-arg "PIP_NO_INDEX=$PIP_NO_INDEX"} \
     ${PIP_TRUSTED_HOST:+--build-arg "PIP_TRUSTED_HOST=$PIP_TRUSTED_HOST"} \
-    ${PIP_CERT:+--build-arg "PIP_CERT=$PIP_CERT"} \
     --build-arg "PIP_EXTRA_INDEX_URL=$extra" .
 done
