@@ -60,11 +60,27 @@ def test_a_given_password_replaces_a_generated_one(cluster):
     assert "Z2l2ZW4tYnktdGhlLXVzZXI=" in secrets(given)["pl-plumbline-mlflow"].values()
 
 
-def test_pods_roll_when_their_settings_change():
-    changed = render({"settings": {"serving": {"latency_budget_ms": 41}}})
-    for component in ("serving", "controller", "exporter"):
-        assert checksums(changed, component)
-        assert checksums(changed, component) != checksums(rendered("default"), component)
+@pytest.mark.parametrize(
+    ("settings", "rolled"),
+    [
+        ({"serving": {"latency_budget_ms": 41}}, {"serving"}),
+        ({"features": {"grid_hours": 12}}, {"serving"}),
+        ({"model": {"threads": 2}}, {"serving", "controller"}),
+        ({"pipelines": {"keep_runs": 2}}, {"controller"}),
+        ({"controller": {"max_attempts": 3}}, {"controller"}),
+        ({"monitoring": {"reports_kept": 20}}, {"exporter", "evidently"}),
+        ({"tracking": {"timeout_seconds": 9}}, {"serving", "controller", "exporter"}),
+        ({"store": {"attempts": 5}}, {"serving", "controller", "exporter", "evidently"}),
+        ({"data": {"max_bad_share": 0.2}}, set()),
+    ],
+    ids=lambda value: next(iter(value), "none") if isinstance(value, dict) else "",
+)
+def test_the_pods_roll_that_read_a_changed_setting_and_no_others(settings, rolled):
+    before, after = rendered("default"), render({"settings": settings})
+    components = {"serving", "controller", "exporter", "evidently"}
+    assert all(checksums(before, component) for component in components)
+    changed = {each for each in components if checksums(after, each) != checksums(before, each)}
+    assert changed == rolled
 
 
 def test_pods_do_not_roll_when_nothing_of_theirs_changes():
