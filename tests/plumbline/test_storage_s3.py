@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 
 import boto3
-import httpx
 import pytest
 from posting_rows import postings
 from pydantic import SecretStr
+from s3_endpoint import running_endpoint
 
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import DependencyError, MissingInputError, SettingsError, UserError
@@ -34,23 +31,8 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    url = f"http://127.0.0.1:{_free_port()}"
-    port = url.rpartition(":")[2]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            deadline = time.monotonic() + 30
-            while True:
-                try:
-                    httpx.get(url, timeout=1)
-                    break
-                except httpx.TransportError:
-                    assert time.monotonic() < deadline, "the endpoint did not start"
-                    assert server.poll() is None, "the endpoint ended"
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
+    with running_endpoint() as url:
+        yield url
 
 
 def settings_for(endpoint: str, bucket: str = "postings", **changed: object) -> StoreSettings:
