@@ -85,6 +85,10 @@ bench-serving: $(VENV)/.installed-dev
 bench-occupations: $(VENV)/.installed-dev
 	@$(BIN)/python benchmarks/occupations.py $(if $(DATA),--data "$(DATA)",)
 
+.PHONY: bench-cluster
+bench-cluster: $(VENV)/.installed-dev ## Install the chart on a cluster, upgrade and roll back under load; VALUES="file ..."
+	@$(BIN)/python benchmarks/cluster.py $(foreach file,$(or $(VALUES),helm/plumbline/values-lite.yaml),--values $(file))
+
 .PHONY: format
 format: $(VENV)/.installed-dev ## Format the code
 	@$(BIN)/ruff check --fix .
