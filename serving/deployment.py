@@ -11,7 +11,7 @@ from ray.serve import Application, Deployment
 from ray.serve.schema import LoggingConfig
 
 from plumbline.settings import Settings, load_settings
-from serving.app import build_app
+from serving.http.app import build_app
 from serving.prediction_log.shipper import Shipper
 from serving.replica import build_replica
 

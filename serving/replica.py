@@ -6,14 +6,14 @@ import logging
 from datetime import UTC, datetime
 
 from plumbline.settings import Settings
-from serving.endpoint import Endpoint
-from serving.features import BudgetedFeatures, FeatureReader
-from serving.metrics import Metrics
+from serving.engine.endpoint import Endpoint
+from serving.engine.features import BudgetedFeatures, FeatureReader
+from serving.engine.predictor import Predictor, predict
+from serving.engine.served_model import ModelSlot, ModelSource, ServedModel
 from serving.prediction_log.segments import spool_dir
 from serving.prediction_log.spool import SpoolWriter
-from serving.predictor import Predictor, predict
 from serving.samples import sample_postings
-from serving.served_model import ModelSlot, ModelSource, ServedModel
+from serving.telemetry.metrics import Metrics
 
 _WARM_UP_ROUNDS = 3
 _log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class Replica:
         )
         self._log = SpoolWriter(
             spool_dir(settings),
-            segment_bytes=serving.log_segment_bytes,
-            segment_seconds=serving.log_segment_seconds,
-            sync_seconds=serving.log_sync_seconds,
+            segment_bytes=serving.log.segment_bytes,
+            segment_seconds=serving.log.segment_seconds,
+            sync_seconds=serving.log.sync_seconds,
         )
         self._predictor = Predictor(
             self._slot,
@@ -82,6 +82,6 @@ def build_replica(settings: Settings) -> Replica:
         IntegrityError: The model's files are not what was registered.
     """
     from plumbline.features.online import OnlineFeatureReader
-    from serving.registry_source import RegistryModels
+    from serving.engine.registry_source import RegistryModels
 
     return Replica(settings, models=RegistryModels(settings), features=OnlineFeatureReader(settings))

@@ -167,10 +167,10 @@ def _attend(settings: Settings, url: str) -> None:
     """Ships the log and sees that the endpoint is alive, until a signal comes. Ray restarts a lost replica."""
     last_alive = time.monotonic()
     while True:
-        time.sleep(settings.serving.log_ship_seconds)
+        time.sleep(settings.serving.log.ship_seconds)
         ship_or_warn(settings)
         with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{url}/healthz", timeout=settings.serving.log_ship_seconds)
+            httpx.get(f"{url}/healthz", timeout=settings.serving.log.ship_seconds)
             last_alive = time.monotonic()
         if time.monotonic() - last_alive > _UNREACHABLE_SECONDS:
             raise PlumblineError(f"The endpoint at {url} has not answered for {_UNREACHABLE_SECONDS:.0f} s.")

@@ -37,10 +37,10 @@ DEGRADED_SHARE = 0.05
 (docs/serving.md, "Measured"), one in twenty means that the online store is slow, away or not materialised."""
 
 SPOOL_SEGMENTS = 3
-"""Segments on a pod's disk. One is open; a closed one is shipped within `log_ship_seconds` (5 s)."""
+"""Segments on a pod's disk. One is open; a closed one is shipped within `log.ship_seconds` (5 s)."""
 
 SPOOL_BYTES = 256 * 1024 * 1024
-"""Bytes on a pod's disk: 16 full segments (`log_segment_bytes`). A full disk makes serving refuse requests."""
+"""Bytes on a pod's disk: 16 full segments (`log.segment_bytes`). A full disk makes serving refuse requests."""
 
 MISSED_RUNS = 2
 """Intervals without a finished monitor run: one run may fail or be late, two in a row are none."""

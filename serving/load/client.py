@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 import orjson
 
-from serving.app import REQUEST_ID_HEADER
+from serving.http.app import REQUEST_ID_HEADER
 
 _START_DELAY_SECONDS = 0.2
 

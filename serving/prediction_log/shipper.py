@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Shipper:
-    """Ships complete segments every `log_ship_seconds`, and once more at the end."""
+    """Ships complete segments every `serving.log.ship_seconds`, and once more at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class Shipper:
         ship_or_warn(self._settings)
 
     def _work(self) -> None:
-        while not self._stop.wait(self._settings.serving.log_ship_seconds):
+        while not self._stop.wait(self._settings.serving.log.ship_seconds):
             ship_or_warn(self._settings)
 
 

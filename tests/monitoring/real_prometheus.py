@@ -25,8 +25,8 @@ from plumbline.alerts.webhook import build_alert
 from plumbline.controller.metrics import render
 from plumbline.controller.state import ControllerState
 from plumbline.settings import Settings
-from serving.metrics import Metrics
-from serving.served_model import ServedModel
+from serving.engine.served_model import ServedModel
+from serving.telemetry.metrics import Metrics
 
 NAMESPACE = "prod"
 

@@ -10,7 +10,7 @@ from serving_standins import Features, Models, Serve, Served, WordCountModel
 from starlette.testclient import TestClient
 
 from plumbline.settings import Settings
-from serving.app import build_app
+from serving.http.app import build_app
 from serving.replica import Replica
 
 

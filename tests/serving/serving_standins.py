@@ -12,8 +12,8 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from plumbline.settings import Settings
+from serving.engine.served_model import ServedModel, now
 from serving.replica import Replica
-from serving.served_model import ServedModel, now
 
 POISON = "poison"
 NOT_A_NUMBER = "not a number"

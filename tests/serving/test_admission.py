@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.admission import ServiceTime, admit
+from serving.engine.admission import ServiceTime, admit
 from serving.errors import RequestRefusedError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from serving.admission import ServiceTime
-from serving.batcher import Batcher
+from serving.engine.admission import ServiceTime
+from serving.engine.batcher import Batcher
 from serving.errors import UnavailableError
 
 FAR = 1e9

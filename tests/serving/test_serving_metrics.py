@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.metrics import Metrics
+from serving.telemetry.metrics import Metrics
 
 
 def _page(metrics: Metrics) -> list[str]:

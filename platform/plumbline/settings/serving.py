@@ -6,6 +6,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.serving_access import AccessSettings
+from plumbline.settings.serving_log import PredictionLogSettings
+from plumbline.settings.serving_models import ServedModelSettings
+from plumbline.settings.serving_release import ReleaseSettings
+from plumbline.settings.serving_telemetry import TelemetrySettings
+
 
 class ServingSettings(BaseModel):
     """Settings of the serving endpoint, its latency budget and its prediction log."""
@@ -43,18 +49,6 @@ class ServingSettings(BaseModel):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Larger request bodies are refused with 413."""
 
-    log_segment_bytes: int = Field(default=16 * 1024 * 1024, ge=4096)
-    """A segment of the prediction log is closed, and shipped to the object store, at this size."""
-
-    log_segment_seconds: float = Field(default=300.0, gt=0)
-    """A segment of the prediction log is closed at this age."""
-
-    log_sync_seconds: float = Field(default=1.0, gt=0)
-    """How often the log is forced to the disk: what a power failure, not a killed process, can lose."""
-
-    log_ship_seconds: float = Field(default=5.0, gt=0)
-    """How often closed segments are looked for and shipped."""
-
     object_store_mb: int = Field(default=80, ge=76)
     """Ray's shared-memory store, MiB. Requests never pass through it; 76 is Ray's minimum."""
 
@@ -82,3 +76,11 @@ class ServingSettings(BaseModel):
 
     target_ongoing_requests: float = Field(default=8.0, gt=0)
     """Requests under way per replica that Ray scales towards."""
+
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    log: PredictionLogSettings = Field(default_factory=PredictionLogSettings)
+    models: dict[str, ServedModelSettings] = Field(default_factory=dict)
+    """Registered models that are served beside `tracking.model_name`, by name."""
+
+    release: ReleaseSettings = Field(default_factory=ReleaseSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

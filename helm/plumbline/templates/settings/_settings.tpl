@@ -22,7 +22,7 @@ It holds no secret; it is the same for every role.
     "model_alias" .Values.serving.modelAlias
     "drain_file" "/tmp/draining"
     "start_timeout_seconds" (int .Values.serving.startTimeoutSeconds)
-    "log_segment_seconds" (int .Values.serving.logSegmentSeconds))
+    "log" (dict "segment_seconds" (int .Values.serving.logSegmentSeconds)))
   "monitoring" (dict
     "exporter_host" "0.0.0.0"
     "exporter_port" (int .Values.monitoring.exporter.service.port)

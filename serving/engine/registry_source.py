@@ -5,7 +5,7 @@ from __future__ import annotations
 from plumbline.model.protocol import load_model
 from plumbline.registry.models import TAG_DIGEST, ModelRegistry
 from plumbline.settings import Settings
-from serving.served_model import ServedModel, now
+from serving.engine.served_model import ServedModel, now
 
 
 class RegistryModels:

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from plumbline import __version__
 from plumbline.data.contract import PostingRequest
 from plumbline.data.masking import MASKED_FIELDS, mask_text
-from serving.answers import Classification, Models, Problem
-from serving.drain import ClosingConnections
-from serving.endpoint import Endpoint
+from serving.engine.endpoint import Endpoint
 from serving.errors import RequestRefusedError
-from serving.problems import explain_invalid, problem_response
+from serving.http.answers import Classification, Models, Problem
+from serving.http.drain import ClosingConnections
+from serving.http.problems import explain_invalid, problem_response
 
 BUDGET_HEADER = "x-latency-budget-ms"
 REQUEST_ID_HEADER = "x-request-id"

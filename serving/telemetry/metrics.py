@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from serving.engine.served_model import ServedModel
 from serving.prediction_log.spool import spool_size
-from serving.served_model import ServedModel
 
 _BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128)
 

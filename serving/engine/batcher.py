@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from serving.admission import ServiceTime
+from serving.engine.admission import ServiceTime
 from serving.errors import UnavailableError
 
 Query = TypeVar("Query")

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 from plumbline.data.contract import PostingRequest
 from plumbline.settings.serving import ServingSettings
-from serving.admission import ServiceTime, admit
-from serving.answers import ModelStatus
-from serving.batcher import Batcher
-from serving.drain import Drain
+from serving.engine.admission import ServiceTime, admit
+from serving.engine.batcher import Batcher
+from serving.engine.predictor import Answer, Predictor, Query
+from serving.engine.served_model import ModelSlot
 from serving.errors import RequestRefusedError, UnavailableError
-from serving.metrics import Metrics
-from serving.predictor import Answer, Predictor, Query
+from serving.http.answers import ModelStatus
+from serving.http.drain import Drain
 from serving.samples import sample_postings
-from serving.served_model import ModelSlot
+from serving.telemetry.metrics import Metrics
 
 _READINESS_SECONDS = 5.0
 _log = logging.getLogger(__name__)

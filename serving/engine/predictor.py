@@ -14,9 +14,9 @@ import numpy as np
 import orjson
 
 from plumbline.data.contract import PostingRequest
-from serving.features import BudgetedFeatures, FeatureVector
+from serving.engine.features import BudgetedFeatures, FeatureVector
+from serving.engine.served_model import ModelSlot, ServedModel
 from serving.prediction_log.record import PredictionRecord
-from serving.served_model import ModelSlot, ServedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Answers queries: admission, batching, features, the model, several models beside each other."""

@@ -1,0 +1,1 @@
+"""What the endpoint tells about itself: metrics, traces, logs."""
