@@ -64,6 +64,8 @@ lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python helm/generate.py --check
+	@mkdir -p build/proto && $(call compile-proto,build/proto) && for file in build/proto/*; do \
+	  cmp "$$file" "serving/oip/$${file##*/}" || { echo "Run: make proto" >&2; exit 1; }; done
 	@! grep -nE '://' requirements/*.lock || { echo "Lock files hold names and versions only." >&2; exit 1; }
 
 .PHONY: bench
@@ -111,6 +113,16 @@ lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
 	  $$compile - -o requirements/build.lock
 	@! grep -lE '^nvidia-' $(filter-out %-cuda.lock,$(wildcard requirements/*.lock)) || \
 	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
+
+# In a descriptor pool of their own: a client of the same protocol in the same process has registered the same names
+# in the default one.
+compile-proto = $(BIN)/python -m grpc_tools.protoc --proto_path=serving/oip --python_out=$(1) --pyi_out=$(1) \
+  open_inference.proto && sed -i 's/_descriptor_pool\.Default()/_descriptor_pool.DescriptorPool()/' \
+  $(1)/open_inference_pb2.py
+
+.PHONY: proto
+proto: $(VENV)/.installed-dev ## Generate the messages of the inference protocol again
+	@$(call compile-proto,serving/oip)
 
 .PHONY: chart
 chart: $(VENV)/.installed-dev ## Generate the chart's schema, rules, dashboards, tables and picture again
