@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from plumbline.settings.serving_access import AccessSettings
+from plumbline.settings.serving_http import HttpSettings
 from plumbline.settings.serving_log import PredictionLogSettings
 from plumbline.settings.serving_models import ServedModelSettings
 from plumbline.settings.serving_release import ReleaseSettings
@@ -49,6 +50,15 @@ class ServingSettings(BaseModel):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Larger request bodies are refused with 413."""
 
+    max_batch_postings: int = Field(default=256, ge=1, le=10_000)
+    """Postings of one batch request."""
+
+    max_batch_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """Larger bodies of batch requests are refused with 413. Reading one holds everything else up for some ms/MiB."""
+
+    batch_latency_budget_ms: float = Field(default=2000.0, gt=0)
+    """Latency budget of a batch request, milliseconds. A request may bring its own."""
+
     object_store_mb: int = Field(default=80, ge=76)
     """Ray's shared-memory store, MiB. Requests never pass through it; 76 is Ray's minimum."""
 
@@ -78,6 +88,7 @@ class ServingSettings(BaseModel):
     """Requests under way per replica that Ray scales towards."""
 
     access: AccessSettings = Field(default_factory=AccessSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
     log: PredictionLogSettings = Field(default_factory=PredictionLogSettings)
     models: dict[str, ServedModelSettings] = Field(default_factory=dict)
     """Registered models that are served beside `tracking.model_name`, by name."""
