@@ -1,0 +1,122 @@
+"""The endpoint's own log: a line of JSON each on standard error, with the request's id where there is one.
+
+The endpoint runs in a process that Ray starts, whose output Ray keeps to itself. So its lines go to the command's
+process over a datagram socket of the machine, which prints them: what a container's log is made of. A line that finds
+the socket full or gone is counted and said later; logging never waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from plumbline.settings.serving_telemetry import TelemetrySettings
+
+_LONGEST = 60_000
+_FIELDS = ("request_id", "trace_id", "status", "reason", "model", "version", "client", "suppressed")
+"""What `logging`'s `extra` may bring."""
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: `time`, `level`, `logger`, `message`, `exception`, and the request's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: record.__dict__[name] for name in _FIELDS if record.__dict__.get(name) is not None}
+        if record.exc_info is not None and record.exc_info[0] is not None:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        return orjson.dumps(line, default=str).decode()
+
+
+def formatter(settings: TelemetrySettings) -> logging.Formatter:
+    """The form that is set."""
+    if settings.logs == "json":
+        return JsonFormatter()
+    return logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class SocketHandler(logging.Handler):
+    """Sends each line to the command's process.
+
+    Args:
+        path: Of its socket.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends a line, or counts it as lost."""
+        text = self.format(record).encode()
+        if self._lost:
+            text = f"({self._lost} lines were lost before this one)\n".encode() + text
+        try:
+            self._socket.sendto(text[:_LONGEST], self._path)
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+
+    def close(self) -> None:
+        """Lets go of the socket."""
+        self._socket.close()
+        super().close()
+
+
+class LogRelay:
+    """Prints what `SocketHandler`s send.
+
+    Args:
+        path: Where to listen; at most 107 characters.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._thread = threading.Thread(target=self._print, name="log-relay", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening once what was sent before is printed."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(b"", self._socket.getsockname())
+        self._thread.join()
+        self._socket.close()
+
+    def _print(self) -> None:
+        while line := self._socket.recv(65_536):
+            sys.stderr.write(line.decode("utf-8", "replace") + "\n")
+            sys.stderr.flush()
+
+
+def configure(settings: TelemetrySettings, relay: Path | None) -> None:
+    """Sets up the log of this process.
+
+    Args:
+        settings: Form and level.
+        relay: Socket of the command's process; None prints here.
+    """
+    handler: logging.Handler = logging.StreamHandler() if relay is None else SocketHandler(relay)
+    handler.setFormatter(formatter(settings))
+    for name in ("serving", "plumbline"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(settings.log_level)
+        logger.propagate = False
