@@ -2,73 +2,62 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
 
-from serving.load.client import Outcome
+from serving.load.answers import AnswerReader
+from serving.load.exchanges import Exchanges
 
 _HIGHEST_MICROSECONDS = 120_000_000
 _DIGITS = 3
+_QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 
 
-def summarise(outcomes: Sequence[Outcome], *, budget_ms: float) -> dict[str, Any]:
+def summarise(measured: Exchanges, answers: AnswerReader, *, budget_ms: float) -> dict[str, Any]:
     """Latency, errors and server timings of the measured requests.
 
     Latency counts from the instant at which a request was due, not from when it was sent: a client that falls
     behind does not hide what a user would have waited (Tene's "coordinated omission").
 
     Args:
-        outcomes: Measured requests, in order of their due times; at least one.
+        measured: At least one request.
+        answers: What the answers said.
         budget_ms: Latency budget.
     """
-    answered = [outcome for outcome in outcomes if outcome.answer is not None]
-    latency, lag = _histogram(), _histogram()
-    for outcome in answered:
-        latency.record_value(_microseconds(outcome.ended - outcome.due))
-    for outcome in outcomes:
-        lag.record_value(_microseconds(outcome.sent - outcome.due))
-    within = sum(1000 * (outcome.ended - outcome.due) <= budget_ms for outcome in answered)
-    span = max(outcome.ended for outcome in outcomes) - outcomes[0].due
-    errors = Counter(outcome.error for outcome in outcomes if outcome.error is not None)
-    answers = [outcome.answer for outcome in answered if outcome.answer is not None]
+    answered = measured.answered
+    waited = measured.latency[answered]
+    latency, lag = histogram_of(waited), histogram_of(measured.lag)
+    span = float(measured.ended.max() - measured.due[0])
+    some = len(waited) > 0
     return {
-        "sent": len(outcomes),
-        "answered": len(answered),
-        "errors": len(outcomes) - len(answered),
-        "errors_by_kind": dict(errors),
-        "rate": round(len(answered) / span, 2) if span > 0 else 0.0,
-        **{f"{name}_ms": _milliseconds(latency, answered, share) for name, share in _QUANTILES.items()},
-        "max_ms": latency.get_max_value() / 1000 if answered else None,
-        "mean_ms": round(latency.get_mean_value() / 1000, 3) if answered else None,
+        "sent": len(measured),
+        "answered": len(waited),
+        "errors": len(measured) - len(waited),
+        "errors_by_kind": measured.errors_by_kind(),
+        "rate": round(len(waited) / span, 2) if span > 0 else 0.0,
+        **{f"{name}_ms": _milliseconds(latency, share) if some else None for name, share in _QUANTILES.items()},
+        "max_ms": latency.get_max_value() / 1000 if some else None,
+        "mean_ms": round(latency.get_mean_value() / 1000, 3) if some else None,
         "budget_ms": budget_ms,
-        "within_budget": round(within / len(outcomes), 6),
-        "degraded": sum(answer["degraded"] for answer in answers),
-        "by_version": dict(Counter(answer["model"]["version"] for answer in answers)),
-        "server_mean_ms": _server_means(answers),
-        "send_lag_p99_ms": lag.get_value_at_percentile(99) / 1000,
+        "within_budget": round(float((waited * 1000 <= budget_ms).sum()) / len(measured), 6),
+        "degraded": answers.degraded,
+        "by_version": dict(answers.by_version),
+        "server_mean_ms": answers.server_mean_ms(),
+        "send_lag_p99_ms": _milliseconds(lag, 99),
     }
 
 
-_QUANTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+def histogram_of(seconds: NDArray[np.float64]) -> HdrHistogram:
+    """HDR histogram in microseconds, three digits."""
+    histogram = HdrHistogram(1, _HIGHEST_MICROSECONDS, _DIGITS)
+    microseconds = np.clip(np.rint(seconds * 1e6), 1, _HIGHEST_MICROSECONDS).astype(np.int64)
+    for value, count in zip(*np.unique(microseconds, return_counts=True), strict=True):
+        histogram.record_value(int(value), int(count))
+    return histogram
 
 
-def _histogram() -> HdrHistogram:
-    return HdrHistogram(1, _HIGHEST_MICROSECONDS, _DIGITS)
-
-
-def _microseconds(seconds: float) -> int:
-    return max(1, min(_HIGHEST_MICROSECONDS, round(seconds * 1e6)))
-
-
-def _milliseconds(histogram: HdrHistogram, answered: Sequence[Outcome], percentile: float) -> float | None:
-    return histogram.get_value_at_percentile(percentile) / 1000 if answered else None
-
-
-def _server_means(answers: Sequence[dict[str, Any]]) -> dict[str, float]:
-    if not answers:
-        return {}
-    stages = answers[0]["timings_ms"]
-    return {stage: round(sum(answer["timings_ms"][stage] for answer in answers) / len(answers), 3) for stage in stages}
+def _milliseconds(histogram: HdrHistogram, percentile: float) -> float:
+    return float(histogram.get_value_at_percentile(percentile)) / 1000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,9 +14,11 @@ import numpy as np
 
 from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings
+from serving.load.answers import AnswerReader
 from serving.load.arrivals import Arrivals, due_times
 from serving.load.bodies import sample_bodies
-from serving.load.client import Outcome, send_all
+from serving.load.client import send_all
+from serving.load.exchanges import Exchanges
 from serving.load.report import summarise
 from serving.prediction_log import read
 
@@ -61,12 +62,15 @@ def run_load(settings: Settings, plan: LoadPlan) -> dict[str, Any]:
     due = np.concatenate([warm, measured])
     bodies = sample_bodies(settings, plan.snapshot, count=len(due), since=plan.since, seed=plan.seed)
     run_id = f"load-{secrets.token_hex(4)}"
-    outcomes = send_all(
+    request_ids = [f"{run_id}-{number}" for number in range(len(due))]
+    answers = AnswerReader(len(warm))
+    exchanges = send_all(
         plan.url.rstrip("/") + CLASSIFY_PATH,
         bodies,
         due,
-        request_ids=[f"{run_id}-{number}" for number in range(len(due))],
+        request_ids=request_ids,
         timeout=plan.timeout,
+        on_answer=answers.take,
     )
     result = {
         "url": plan.url,
@@ -74,30 +78,30 @@ def run_load(settings: Settings, plan: LoadPlan) -> dict[str, Any]:
         "arrivals": plan.arrivals,
         "target_rate": plan.rate,
         "duration_seconds": plan.duration,
-        "warm_up": _warm_up(plan, outcomes[: len(warm)]),
-        **summarise(outcomes[len(warm) :], budget_ms=plan.budget_ms),
+        "warm_up": _warm_up(plan, exchanges.due_within(0, plan.warm_up)),
+        **summarise(exchanges.due_within(plan.warm_up), answers, budget_ms=plan.budget_ms),
         "machine": {"processors": _processors(), "python": platform.python_version(), "system": platform.platform()},
     }
     result["slo_met"] = (
         result["errors"] == 0 and result["p99_ms"] is not None and result["p99_ms"] <= result["budget_ms"]
     )
     if plan.verify_log:
-        result["log"] = _verify_log(settings, outcomes)
+        result["log"] = _verify_log(settings, exchanges, request_ids)
     return result
 
 
-def _warm_up(plan: LoadPlan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _warm_up(plan: LoadPlan, exchanges: Exchanges) -> dict[str, Any]:
     """What was sent before the measurement and is in none of its figures."""
     return {
         "seconds": plan.warm_up,
-        "sent": len(outcomes),
-        "errors": sum(outcome.error is not None for outcome in outcomes),
+        "sent": len(exchanges),
+        "errors": len(exchanges) - int(exchanges.answered.sum()),
     }
 
 
-def _verify_log(settings: Settings, outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _verify_log(settings: Settings, exchanges: Exchanges, request_ids: list[str]) -> dict[str, int]:
     """Looks every answered request up in the prediction log, warm-up included."""
-    answered = {outcome.request_id for outcome in outcomes if outcome.answer is not None}
+    answered = {request_ids[number] for number in np.flatnonzero(exchanges.answered)}
     logged = set(read(settings)["request_id"])
     return {"answered": len(answered), "found": len(answered & logged), "missing": len(answered - logged)}
 

@@ -1,4 +1,4 @@
-"""The load generator: due times, honest latencies, honest error counts."""
+"""The load generator's client: due times, honest latencies, errors told apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import numpy as np
 import orjson
 import pytest
 
+from plumbline.errors import DependencyError, UserError
+from serving.load.answers import AnswerReader
 from serving.load.arrivals import due_times
-from serving.load.client import Outcome, send_all
+from serving.load.client import send_all
+from serving.load.exchanges import Exchanges
 from serving.load.report import summarise
 
 
@@ -54,9 +57,14 @@ def server() -> Iterator[str]:
     listener.server_close()
 
 
-def send(url: str, bodies: list[bytes], spacing: float = 0.01, timeout: float = 5.0) -> list[Outcome]:
+def send(
+    url: str, bodies: list[bytes], *, spacing: float = 0.01, timeout: float = 5.0, answers: AnswerReader | None = None
+) -> Exchanges:
     due = np.arange(len(bodies)) * spacing
-    return send_all(url, bodies, due, request_ids=[f"r{n}" for n in range(len(bodies))], timeout=timeout)
+    ids = [f"r{n}" for n in range(len(bodies))]
+    return send_all(
+        url, bodies, due, request_ids=ids, timeout=timeout, on_answer=None if answers is None else answers.take
+    )
 
 
 def test_constant_arrivals_are_evenly_spaced() -> None:
@@ -75,15 +83,16 @@ def test_poisson_arrivals_have_the_rate_and_exponential_gaps() -> None:
 
 
 def test_a_slow_answer_delays_no_other_request(server: str) -> None:
-    outcomes = send(server, [b"slow"] + [b"fine"] * 20)
-    assert outcomes[0].ended - outcomes[0].due >= 0.3
-    assert max(outcome.ended - outcome.due for outcome in outcomes[1:]) < 0.25
-    assert [outcome.answer["request_id"] for outcome in outcomes if outcome.answer] == [f"r{n}" for n in range(21)]
+    exchanges = send(server, [b"slow"] + [b"fine"] * 20)
+    assert exchanges.latency[0] >= 0.3
+    assert exchanges.ended[1:].min() < exchanges.ended[0]
+    assert exchanges.answered.all()
 
 
 def test_errors_are_counted_by_kind(server: str) -> None:
-    outcomes = send(server, [b"fine", b"refused", b"slow", b"degraded"], timeout=0.2)
-    result = summarise(outcomes, budget_ms=50)
+    answers = AnswerReader(0)
+    exchanges = send(server, [b"fine", b"refused", b"slow", b"degraded"], timeout=0.2, answers=answers)
+    result = summarise(exchanges, answers, budget_ms=100_000)
     assert result["errors_by_kind"] == {"status 503": 1, "timeout": 1}
     assert (result["sent"], result["answered"], result["errors"], result["degraded"]) == (4, 2, 2, 1)
     assert result["within_budget"] == 0.5
@@ -94,19 +103,36 @@ def test_errors_are_counted_by_kind(server: str) -> None:
 def test_nobody_there_is_an_error_not_a_crash() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        outcomes = send(f"http://127.0.0.1:{taken.getsockname()[1]}/", [b"fine"] * 3)
-    result = summarise(outcomes, budget_ms=50)
-    assert result["errors"] == 3
+        exchanges = send(f"http://127.0.0.1:{taken.getsockname()[1]}/", [b"fine"] * 3)
+    result = summarise(exchanges, AnswerReader(0), budget_ms=50)
+    assert result["errors_by_kind"] == {"connection refused": 3}
     assert result["p99_ms"] is None
 
 
 def test_latency_counts_from_when_a_request_was_due() -> None:
-    late = [Outcome(f"r{n}", due=0.01 * n, sent=0.5, ended=0.6, answer=_ANSWER) for n in range(10)]
-    result = summarise(late, budget_ms=50)
+    due = np.arange(10) * 0.01
+    late = Exchanges(
+        due, np.full(10, 0.5), np.full(10, 0.5), np.full(10, 0.6), np.full(10, 200, dtype=np.int16), {}, 0.0
+    )
+    result = summarise(late, AnswerReader(0), budget_ms=50)
     assert result["max_ms"] == pytest.approx(600, rel=0.01)
     assert result["p50_ms"] > 500
     assert result["send_lag_p99_ms"] == pytest.approx(500, rel=0.01)
     assert result["within_budget"] == 0
 
 
-_ANSWER = {"model": {"version": "1"}, "degraded": False, "timings_ms": {"total": 1.0}}
+def test_an_answer_that_is_no_classification_ends_the_run(server: str) -> None:
+    reader = AnswerReader(0)
+    with pytest.raises(DependencyError, match="no classification"):
+        reader.take(0, 200, b"<html>")
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [("ftp://here", {}), ("http://", {}), ("http://here:x", {}), ("http://127.0.0.1", {"a b": "c"}),
+     ("http://127.0.0.1", {"Host": "x"}), ("http://127.0.0.1", {"Authorization": "Bearer a\r\nx: y"})],
+)  # fmt: skip
+def test_what_cannot_be_sent_is_refused_without_repeating_values(url: str, headers: dict[str, str]) -> None:
+    with pytest.raises(UserError) as refused:
+        send_all(url, [b""], [0.0], request_ids=["r"], timeout=1, headers=headers)
+    assert "Bearer" not in str(refused.value)

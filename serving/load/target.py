@@ -1,0 +1,82 @@
+"""Where requests go: an http(s) address, taken apart once, and the bytes that all requests to it begin with."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from plumbline.errors import DependencyError, UserError
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_OURS = {"host", "content-length", "transfer-encoding", "connection", REQUEST_ID_HEADER.lower()}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A resolved address.
+
+    Attributes:
+        host: As the address names it; for TLS.
+        addresses: (numeric address, port), in the order of preference.
+        tls: None for http.
+        head: Request line and headers, up to the request id.
+    """
+
+    host: str
+    addresses: tuple[tuple[str, int], ...]
+    tls: ssl.SSLContext | None
+    head: bytes
+
+    def request(self, request_id: str, body: bytes) -> bytes:
+        """The request as it goes over the wire."""
+        return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (self.head, request_id.encode(), len(body), body)
+
+
+def resolve(url: str, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None) -> Target:
+    """Takes an address apart and looks its host up.
+
+    Args:
+        url: http or https.
+        headers: Sent with each request, beside Content-Type: application/json, which they may replace.
+        tls: For https; default: the system's authorities.
+
+    Raises:
+        UserError: The address or a header cannot be used.
+        DependencyError: The host has no address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UserError(f"{url!r} is not an address ({error}).") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(ord(sign) <= 32 for sign in url):
+        raise UserError(f"{url!r} is not an address: give one such as http://127.0.0.1:8000.")
+    port = port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise DependencyError(f"{parts.hostname} has no address ({error}). Is the name right?") from error
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"POST {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
+    lines += [f"{name}: {value}" for name, value in _checked({"Content-Type": "application/json"}, headers or {})]
+    head = ("\r\n".join(lines) + f"\r\n{REQUEST_ID_HEADER}: ").encode("latin-1")
+    addresses = tuple(dict.fromkeys((str(address[0]), port) for *_, address in found))
+    context = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+    return Target(parts.hostname, addresses, context, head)
+
+
+def _checked(defaults: Mapping[str, str], given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Headers by lower-case name, the given ones last to win. Values are never repeated in errors: they may be keys."""
+    merged = {name.lower(): (name, value) for name, value in (*defaults.items(), *given.items())}
+    for name, (spelt, value) in merged.items():
+        if not spelt or not set(spelt) <= _TOKEN:
+            raise UserError(f"{spelt!r} is not the name of a header.")
+        if name in _OURS:
+            raise UserError(f"The header {spelt} is the generator's own: leave it out.")
+        if any(not 32 <= ord(sign) < 256 and sign != "\t" for sign in value):
+            raise UserError(f"The value of the header {spelt} has characters that a header cannot carry.")
+    return list(merged.values())
