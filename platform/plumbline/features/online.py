@@ -9,6 +9,7 @@ on-demand function. docs/features.md has both costs, measured.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,11 +21,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from plumbline.errors import ContractError, DependencyError
 from plumbline.features.compare import none_for_nan
+from plumbline.features.memory import Row, RowMemory
 from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
 from plumbline.features.store import open_feature_store
 from plumbline.settings import Settings
-
-_Row = tuple[datetime | None, dict[str, Value] | None]
 
 
 @dataclass(slots=True)
@@ -50,12 +50,23 @@ class FeatureVector:
 class OnlineFeatureReader:
     """Reads the features of postings. Resolved once; safe to use from several threads."""
 
-    def __init__(self, settings: Settings, store: FeatureStore | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: FeatureStore | None = None,
+        *,
+        keep_seconds: float = 0.0,
+        keep_entities: int = 100_000,
+    ) -> None:
         """Opens the store and resolves the service.
 
         Args:
             settings: Which store and which service.
             store: An open store to read instead of the installation's.
+            keep_seconds: How long a row that was read may serve from memory; 0 asks the store each time. What is
+                materialised meanwhile is seen that much later. A row's age and time to live are judged at each
+                posting's own time all the same.
+            keep_entities: Companies, and boards, whose rows are kept at most: some 2 kB each.
 
         Raises:
             MissingInputError: The service has not been applied.
@@ -67,6 +78,11 @@ class OnlineFeatureReader:
         self._empty: dict[str, float | int | str | None] = {spec.name: None for spec in self._plan.specs}
         # A store's connection is one per provider, and not every driver lets threads share it.
         self._lock = threading.Lock()
+        self._views: dict[str, tuple[BatchViewPlan, ...]] = {
+            key: tuple(view for view in self._plan.batch if view.key == key)
+            for key in dict.fromkeys(view.key for view in self._plan.batch)
+        }
+        self._memories = {key: RowMemory(keep_seconds, keep_entities) for key in self._views}
         for view in self._plan.batch:
             self._rows(view, [""])
 
@@ -89,13 +105,46 @@ class OnlineFeatureReader:
             DependencyError: The online store does not answer.
         """
         times = [_time(posting) for posting in postings]
+        rows: dict[str, dict[str, tuple[Row, ...]]] = {}
+        for key, views in self._views.items():
+            memory = self._memories[key]
+            found, absent = memory.find(_keys(postings, key), time.monotonic())
+            if absent:
+                # Before the read: what is materialised while it runs must not count as seen.
+                asked = time.monotonic()
+                columns = [self._rows(view, absent) for view in views]
+                read = dict(zip(absent, zip(*columns, strict=True), strict=True))
+                memory.keep(read, asked)
+                found |= read
+            rows[key] = found
+        return self._vectors(postings, times, rows)
+
+    def read_kept(self, postings: Sequence[Mapping[str, Any]]) -> list[FeatureVector] | None:
+        """What `read` would give, from memory alone; None where the store would have to be asked. Never waits.
+
+        Raises:
+            ContractError: A posting has no time, or one without a time zone.
+        """
+        now = time.monotonic()
+        rows: dict[str, dict[str, tuple[Row, ...]]] = {}
+        for key, memory in self._memories.items():
+            rows[key], absent = memory.find(_keys(postings, key), now)
+            if absent:
+                return None
+        return self._vectors(postings, [_time(posting) for posting in postings], rows)
+
+    def _vectors(
+        self,
+        postings: Sequence[Mapping[str, Any]],
+        times: list[datetime],
+        rows: Mapping[str, Mapping[str, tuple[Row, ...]]],
+    ) -> list[FeatureVector]:
         vectors = [FeatureVector(values=self._empty.copy()) for _ in postings]
-        for view in self._plan.batch:
-            keys = [posting.get(view.key) or "" for posting in postings]
-            distinct = list(dict.fromkeys(keys))
-            rows = dict(zip(distinct, self._rows(view, distinct), strict=True))
-            for key, time, vector in zip(keys, times, vectors, strict=True):
-                _take(view, rows[key], time, vector)
+        for key, views in self._views.items():
+            of_key = rows[key]
+            for name, instant, vector in zip(_keys(postings, key), times, vectors, strict=True):
+                for view, row in zip(views, of_key[name], strict=True):
+                    _take(view, row, instant, vector)
         columns: dict[str, list[Any]] = {
             name: [posting.get(name) for posting in postings] for name in self._plan.inputs
         }
@@ -107,42 +156,53 @@ class OnlineFeatureReader:
                     vector.values[name] = none_for_nan(value)
         return vectors
 
-    def _rows(self, view: BatchViewPlan, keys: list[str]) -> list[_Row]:
+    def _rows(self, view: BatchViewPlan, keys: list[str]) -> list[Row]:
         entity_keys = [EntityKey(join_keys=[view.key], entity_values=[Value(string_val=key)]) for key in keys]
         try:
             with self._lock:
-                rows: list[_Row] = self._provider.online_read(
-                    self._store.config, view.view, entity_keys, list(view.features)
-                )
+                rows = self._provider.online_read(self._store.config, view.view, entity_keys, list(view.features))
         except Exception as error:  # each store's driver has errors of its own
             kind = self._store.config.online_store.type
             raise DependencyError(
                 f"The online store ({kind}) could not be read for {view.name}: {error}. "
                 "Check that it is reachable, and run `plumbline features apply` if its tables are missing."
             ) from error
-        return rows
+        return [_plain(view, row_time, values) for row_time, values in rows]
 
 
-def _take(view: BatchViewPlan, row: _Row, time: datetime, vector: FeatureVector) -> None:
-    row_time, values = row
+def _keys(postings: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    return [posting.get(key) or "" for posting in postings]
+
+
+def _plain(view: BatchViewPlan, row_time: datetime | None, values: dict[str, Value] | None) -> Row:
+    """Feast's values as Python's, in the view's order of features."""
     if row_time is None or not values:
+        return None
+    plain = {}
+    for name in view.features:
+        value = values.get(name)
+        kind = value.WhichOneof("val") if value is not None else None
+        plain[name] = getattr(value, kind) if kind else None
+    return row_time, plain
+
+
+def _take(view: BatchViewPlan, row: Row, instant: datetime, vector: FeatureVector) -> None:
+    if row is None:
         vector.missing.append(view.name)
         return
-    age = time - row_time
+    row_time, values = row
+    age = instant - row_time
     vector.age_seconds[view.name] = age.total_seconds()
     if age.days < 0:
         vector.later.append(view.name)
     elif age > view.ttl:
         vector.expired.append(view.name)
     else:
-        for name in view.features:
-            value = values.get(name)
-            kind = value.WhichOneof("val") if value is not None else None
-            vector.values[name] = getattr(value, kind) if kind else None
+        vector.values.update(values)
 
 
 def _time(posting: Mapping[str, Any]) -> datetime:
-    time = posting.get("event_timestamp")
-    if not isinstance(time, datetime) or time.tzinfo is None:
-        raise ContractError(f"event_timestamp must be a time with its time zone, not {time!r}.")
-    return time.astimezone(UTC)
+    instant = posting.get("event_timestamp")
+    if not isinstance(instant, datetime) or instant.tzinfo is None:
+        raise ContractError(f"event_timestamp must be a time with its time zone, not {instant!r}.")
+    return instant.astimezone(UTC)
