@@ -50,7 +50,7 @@ class Cells:
         seen = 0
         for edge, count in zip([*self._edges, float("inf")], self._counts, strict=True):
             seen += count
-            cumulative.append((floatToGoString(edge), float(seen)))
+            cumulative.append((str(floatToGoString(edge)), float(seen)))  # type: ignore[no-untyped-call]
         return cumulative, self._sum
 
 

@@ -1,13 +1,14 @@
 """The endpoint's own log: a line of JSON each on standard error, with the request's id where there is one.
 
 The endpoint runs in a process that Ray starts, whose output Ray keeps to itself. So its lines go to the command's
-process over a datagram socket of the machine, which prints them: what a container's log is made of. A line that finds
-the socket full or gone is counted and said later; logging never waits.
+process over a datagram socket of the machine, which prints them: what a container's log is made of. Lines that cannot
+be sent are counted and said later; a request never waits for its line.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 import sys
 import threading
@@ -21,6 +22,8 @@ import orjson
 from plumbline.settings.serving_telemetry import TelemetrySettings
 
 _LONGEST = 60_000
+_WAITING = 1000
+_SEND_SECONDS = 1.0
 _FIELDS = ("request_id", "trace_id", "status", "reason", "model", "version", "client", "suppressed")
 """What `logging`'s `extra` may bring."""
 
@@ -50,7 +53,7 @@ def formatter(settings: TelemetrySettings) -> logging.Formatter:
 
 
 class SocketHandler(logging.Handler):
-    """Sends each line to the command's process.
+    """Sends each line to the command's process, from a thread: the socket of the machine holds a dozen lines at most.
 
     Args:
         path: Of its socket.
@@ -59,25 +62,35 @@ class SocketHandler(logging.Handler):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._lines: queue.Queue[bytes | None] = queue.Queue(_WAITING)
         self._lost = 0
+        self._thread = threading.Thread(target=self._send, name="log-sender", daemon=True)
+        self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends a line, or counts it as lost."""
-        text = self.format(record).encode()
-        if self._lost:
-            text = f"({self._lost} lines were lost before this one)\n".encode() + text
+        """Hands a line to the thread, or counts it as lost."""
         try:
-            self._socket.sendto(text[:_LONGEST], self._path)
-            self._lost = 0
-        except OSError:
+            self._lines.put_nowait(self.format(record).encode()[:_LONGEST])
+        except queue.Full:
             self._lost += 1
 
     def close(self) -> None:
-        """Lets go of the socket."""
-        self._socket.close()
+        """Sends what waits."""
+        self._lines.put(None)
+        self._thread.join()
         super().close()
+
+    def _send(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.settimeout(_SEND_SECONDS)
+            while (line := self._lines.get()) is not None:
+                if self._lost:
+                    line = b"(%d lines were lost before this one)\n" % self._lost + line
+                try:
+                    out.sendto(line, self._path)
+                    self._lost = 0
+                except OSError:
+                    self._lost += 1
 
 
 class LogRelay:
