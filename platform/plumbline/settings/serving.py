@@ -25,6 +25,9 @@ class ServingSettings(BaseModel):
     port: int = Field(default=8000, ge=1, le=65535)
     """Port that the endpoint listens on."""
 
+    grpc_port: int | None = Field(default=8001, ge=0, le=65535)
+    """Port of the Open Inference Protocol over gRPC, on the same address. None or 0: there is none."""
+
     latency_budget_ms: float = Field(default=50.0, gt=0)
     """Latency budget (p99) of the classify endpoint, milliseconds. A request may bring its own."""
 
