@@ -19,6 +19,8 @@ It holds no secret; it is the same for every role.
   "serving" (dict
     "host" "0.0.0.0"
     "port" (int .Values.serving.service.port)
+    "grpc_port" (ternary (int .Values.serving.service.grpcPort) nil (eq .Values.serving.mode "deployment"))
+    "access" (dict "required" .Values.serving.auth.required "keys_dir" (ternary "/etc/plumbline-keys" nil .Values.serving.auth.required))
     "model_alias" .Values.serving.modelAlias
     "drain_file" "/tmp/draining"
     "start_timeout_seconds" (int .Values.serving.startTimeoutSeconds)
