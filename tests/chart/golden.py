@@ -23,6 +23,7 @@ FIXED: dict[str, Any] = {
     "redis": {"auth": {"password": "goldenredis"}},
     "objectstore": {"auth": {"accessKeyId": "golden", "secretAccessKey": "golden-secret"}},
     "mlflow": {"auth": {"password": "golden-mlflow"}},
+    "serving": {"auth": {"key": "golden-key-of-the-default-client"}},
     "grafana": {"auth": {"password": "golden-grafana"}},
     "kfp": {"database": {"auth": {"password": "goldenkfp"}}},
 }
