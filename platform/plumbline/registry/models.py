@@ -1,13 +1,14 @@
 """The model registry: versions, the aliases that serving follows, and the content behind them.
 
 Aliases: `champion` is served; `challenger` has passed training and waits for a decision; `previous` is what
-`rollback` returns to. Everything else about a version is in its tags.
+`rollback` returns to; `canary` and `shadow` are being let in (`plumbline.registry.releases`). Everything else about
+a version is in its tags.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +24,17 @@ from plumbline.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.exceptions import MlflowException
 
 __all__ = [
+    "CANARY",
     "CARD_FILE",
     "CHALLENGER",
     "CHAMPION",
     "MODEL_FOLDER",
     "PREVIOUS",
     "REFERENCE_FILE",
+    "SHADOW",
     "TAG_AS_OF",
     "TAG_DIGEST",
     "TAG_PROMOTED_AT",
@@ -45,6 +49,8 @@ __all__ = [
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
+CANARY = "canary"
+SHADOW = "shadow"
 
 TAG_DIGEST = "plumbline.digest"
 TAG_VERDICT = "plumbline.gate.verdict"
@@ -152,6 +158,18 @@ class ModelRegistry:
         found = self._by_alias(alias)
         return None if found is None else str(found.version)
 
+    def aliases(self) -> dict[str, str]:
+        """Version by alias. One read of the registry."""
+        return {alias: version for version, names in self._aliases().items() for alias in names}
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Points an alias to a version that is there."""
+        self._client.set_registered_model_alias(self._name, alias, version)
+
+    def remove_alias(self, alias: str) -> None:
+        """Takes an alias away."""
+        self._client.delete_registered_model_alias(self._name, alias)
+
     def challenge(self, version: str) -> None:
         """Points `challenger` to the version.
 
@@ -166,13 +184,18 @@ class ModelRegistry:
         for key, value in tags.items():
             self._client.set_model_version_tag(self._name, version, key, value)
 
+    def remove_tags(self, version: str, keys: Iterable[str]) -> None:
+        """Takes facts away from a version; those that it does not have are left at that."""
+        for key in self.get(version).tags.keys() & set(keys):
+            self._client.delete_model_version_tag(self._name, version, key)
+
     def promote(
         self, version: str, reason: str, *, numbers: Mapping[str, Any] | None = None, override_gate: bool = False
     ) -> None:
         """Makes the version champion; the champion so far becomes `previous`.
 
         The order of the writes is such that a process killed between them leaves a served champion: first
-        `previous`, then `champion`, then `challenger` is removed.
+        `previous`, then `champion`, then the aliases that led there are removed: `challenger`, `canary`, `shadow`.
 
         Args:
             version: Version number.
@@ -190,14 +213,15 @@ class ModelRegistry:
                 f"The gate rejected version {version} (`plumbline models show {version}` says why). "
                 "Train another, or promote it nevertheless with --override-gate."
             )
-        with self._exclusive():
+        with self.changing():
             champion = self.version_of(CHAMPION)
             if champion is not None and champion != version:
                 self._client.set_registered_model_alias(self._name, PREVIOUS, champion)
             self._client.set_model_version_tag(self._name, version, TAG_PROMOTED_AT, datetime.now(UTC).isoformat())
             self._client.set_registered_model_alias(self._name, CHAMPION, version)
-            if self.version_of(CHALLENGER) == version:
-                self._client.delete_registered_model_alias(self._name, CHALLENGER)
+            for alias in (CHALLENGER, CANARY, SHADOW):
+                if self.version_of(alias) == version:
+                    self._client.delete_registered_model_alias(self._name, alias)
             if champion != version and TAG_ROLLED_BACK_AT in tags:
                 self._client.delete_model_version_tag(self._name, version, TAG_ROLLED_BACK_AT)
         self._log("promote", version, reason, {"before": champion, "override_gate": override_gate, **(numbers or {})})
@@ -220,7 +244,7 @@ class ModelRegistry:
         Raises:
             MissingInputError: There is no previous champion.
         """
-        with self._exclusive():
+        with self.changing():
             removed, target = self.version_of(CHAMPION), self.version_of(PREVIOUS)
             if removed is None or target is None or target == removed:
                 raise MissingInputError(
@@ -294,20 +318,21 @@ class ModelRegistry:
         try:
             return self._client.get_model_version(self._name, alias_or_version)
         except MlflowException as error:
+            if not _is_missing(error):
+                raise
             raise MissingInputError(
                 f"There is no version {alias_or_version} of {self._name}. `plumbline models list` shows what there is."
             ) from error
 
     def _by_alias(self, alias: str) -> MlflowVersion | None:
         from mlflow.exceptions import MlflowException
-        from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
         try:
             return self._client.get_model_version_by_alias(self._name, alias)
         except MlflowException as error:
-            if error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)):
-                return None
-            raise
+            if not _is_missing(error):
+                raise
+            return None
 
     def _aliases(self) -> dict[str, _Names]:
         """Aliases by version."""
@@ -315,7 +340,9 @@ class ModelRegistry:
 
         try:
             aliases = self._client.get_registered_model(self._name).aliases
-        except MlflowException:
+        except MlflowException as error:
+            if not _is_missing(error):
+                raise
             return {}  # no version was ever registered
         by_version: dict[str, _Names] = {}
         for alias, version in aliases.items():
@@ -347,13 +374,20 @@ class ModelRegistry:
         return max(earlier)[1] if earlier else None
 
     @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def changing(self) -> Iterator[None]:
         """One change of aliases at a time on this machine; a server's alias writes are single statements."""
         with exclusive(paths.tracking_dir(self._settings) / "aliases.lock"):
             yield
 
     def _log(self, what: str, version: str, reason: str, numbers: Mapping[str, Any]) -> None:
         self._audit.append(what, subject=f"{self._name}/{version}", why=reason, numbers=numbers)
+
+
+def _is_missing(error: MlflowException) -> bool:
+    """Whether there is no such thing, in the words of the several stores; anything else is a registry that fails."""
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
 
 def _if_file(path: Path) -> Path | None:

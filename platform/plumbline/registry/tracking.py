@@ -61,8 +61,7 @@ def configure(settings: Settings) -> Tracking:
         DependencyError: The server does not answer.
     """
     uri = tracking_uri(settings)
-    if uri.startswith(("http://", "https://")):
-        _require_server(uri, settings.tracking.timeout_seconds)
+    require_server(settings)
     mlflow = import_mlflow()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -137,10 +136,17 @@ def _experiment(client: MlflowClient, settings: Settings) -> str:
         return str(experiment.experiment_id)
 
 
-def _require_server(uri: str, timeout_seconds: float) -> None:
-    """MLflow's own client retries for minutes before it says that nobody is there."""
+def require_server(settings: Settings) -> None:
+    """Asks a server whether it is there: MLflow's own client retries for minutes before it says that nobody is.
+
+    Raises:
+        DependencyError: It does not answer within `tracking.timeout_seconds`.
+    """
+    uri = tracking_uri(settings)
+    if not uri.startswith(("http://", "https://")):
+        return
     try:
-        httpx.get(f"{uri.rstrip('/')}/health", timeout=timeout_seconds)
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=settings.tracking.timeout_seconds)
     except httpx.HTTPError as error:
         raise DependencyError(
             f"The MLflow server at {uri} does not answer ({error}). Start it, or correct PLUMBLINE_TRACKING__URI."
