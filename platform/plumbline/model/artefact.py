@@ -26,6 +26,10 @@ from plumbline.model.text import BLOCKS, TextEncoder
 FORMAT: Final = 1
 WEIGHTS_FILE: Final = "weights.safetensors"
 
+_TABLE: Final = "table.weight"
+_BLOCK_TABLE: Final = "network.blocks.{}.weight"
+"""The file has the table's rows block by block."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -42,7 +46,10 @@ class Parts:
 def write(path: Path, parts: Parts, *, class_path: str) -> None:
     """Writes a model's folder. The configuration comes last: a folder without it holds no model."""
     path.mkdir(parents=True, exist_ok=True)
-    arrays = {f"network.{name}": value.detach().numpy() for name, value in parts.network.state_dict().items()}
+    weights = {name: value.detach().numpy() for name, value in parts.network.state_dict().items()}
+    arrays = {f"network.{name}": value for name, value in weights.items() if name != _TABLE}
+    for place, rows in enumerate(np.split(weights[_TABLE], np.cumsum(parts.text.sizes)[:-1])):
+        arrays[_BLOCK_TABLE.format(place)] = rows
     for name, vocabulary, idf in zip(BLOCKS, parts.text.vocabularies, parts.text.idf, strict=True):
         arrays[f"vocabulary.{name}"] = vocabulary
         arrays[f"idf.{name}"] = idf
@@ -120,10 +127,15 @@ def _parts(config: dict[str, Any], arrays: dict[str, Any]) -> Parts:
         categories=features.category_count,
         **config["network"],
     )
+    tables = [_BLOCK_TABLE.format(place) for place in range(len(BLOCKS))]
     weights = {
         name.removeprefix("network."): torch.from_numpy(value)
         for name, value in arrays.items()
-        if name.startswith("network.")
+        if name.startswith("network.") and name not in tables
     }
-    network.load_state_dict(weights, strict=True)
+    # The row of a block that kept nothing is a stand-in: only a table without any other row needs one.
+    kept = sum(text.sizes)
+    rows = [arrays[name][: size if kept else None] for name, size in zip(tables, text.sizes, strict=True)]
+    table = np.concatenate(rows)[: max(kept, 1)]
+    network.load_state_dict({_TABLE: torch.from_numpy(table), **weights}, strict=True)
     return Parts(labels, text, features, network, float(config["sharpness"]), config["metadata"])

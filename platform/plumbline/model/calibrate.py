@@ -16,10 +16,11 @@ Codes = NDArray[np.int64]
 
 def softmax(scores: Scores, sharpness: float = 1.0) -> NDArray[np.float32]:
     """Probabilities from scores, shape [rows, classes]."""
-    shifted = sharpness * (scores - scores.max(1, keepdims=True, initial=-np.inf))
-    powers = np.exp(shifted)
-    probabilities: NDArray[np.float32] = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
-    return probabilities
+    powers = scores - np.maximum.reduce(scores, 1, keepdims=True, initial=-np.inf)
+    powers *= sharpness
+    np.exp(powers, out=powers)
+    powers /= np.add.reduce(powers, 1, keepdims=True)
+    return powers.astype(np.float32, copy=False)
 
 
 def log_loss(scores: Scores, truth: Codes, sharpness: float = 1.0) -> float:

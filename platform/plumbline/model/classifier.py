@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from plumbline.features.schema import FeatureSpec
 from plumbline.model import artefact
-from plumbline.model.batches import EncodedBatch, tensors
+from plumbline.model.batches import EncodedBatch
 from plumbline.model.calibrate import softmax
+from plumbline.model.frozen import FrozenNetwork
 from plumbline.model.network import PostingNetwork
 from plumbline.model.protocol import Record
 from plumbline.model.structured import FeatureEncoder
@@ -45,6 +45,7 @@ class PostingModel:
         self.text = text
         self.features = features
         self.network = network.eval().requires_grad_(False)
+        self._frozen = FrozenNetwork(self.network)
         self.sharpness = sharpness
         self._metadata = metadata
 
@@ -92,9 +93,7 @@ class PostingModel:
 
     def scores(self, batch: EncodedBatch) -> NDArray[np.float32]:
         """The network's scores before calibration, shape [records, classes]."""
-        with torch.inference_mode():
-            scores: NDArray[np.float32] = self.network(*tensors(batch)).numpy()
-        return scores
+        return self._frozen.scores(batch)
 
     def forward(self, batch: EncodedBatch) -> NDArray[np.float32]:
         """Calibrated probabilities, shape [records, classes]."""

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.model.ngrams import TextBatch, mix
+from plumbline.model.ngrams import TextBatch, mix, mixed
 
 Groups = NDArray[np.int64]
 
@@ -53,11 +53,10 @@ def _signatures(texts: Sequence[str], seed: int) -> tuple[NDArray[np.uint64], ND
     factors, shifts = draws[0] | np.uint64(1), draws[1]
     signatures = np.full((len(texts), _SIGNATURE), np.iinfo(np.uint64).max, dtype=np.uint64)
     for start in range(0, len(texts), _CHUNK):
-        words = TextBatch(texts[start : start + _CHUNK]).words(_SHINGLE_SALT)
-        together = words.rows[2:] == words.rows[:-2]
-        values = words.values
+        word_rows, values = mixed([TextBatch(texts[start : start + _CHUNK]).words().whole(_SHINGLE_SALT)], [])
+        together = word_rows[2:] == word_rows[:-2]
         triples = mix(values[:-2] + values[1:-1] * np.uint64(3) + values[2:] * np.uint64(9), _SHINGLE_SALT)[together]
-        rows = words.rows[:-2][together]
+        rows = word_rows[:-2][together]
         if not len(rows):
             continue
         firsts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))

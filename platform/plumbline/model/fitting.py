@@ -147,8 +147,8 @@ def _epoch(
     total = 0.0
     for start in range(0, len(order), config.batch_size):
         stop = min(start + config.batch_size, len(order))
-        bags, numbers, categories = tensors(cut(encoded, start, stop))
-        scores = network([_thinned(bag, config.ngram_dropout) for bag in bags], numbers, categories)
+        bag, numbers, categories = tensors(cut(encoded, start, stop))
+        scores = network(_thinned(bag, config.ngram_dropout), numbers, categories)
         loss = (squared_hinge(scores, codes[start:stop]) * weights[start:stop]).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 Bag = tuple[Tensor, Tensor, Tensor]
-"""Ids [n-grams], offsets [rows + 1] and weights [n-grams] of one block."""
+"""Ids [n-grams], offsets [rows * blocks + 1] and weights [n-grams]; see `plumbline.model.text.Bags`."""
 
 _DEEP_START: Final = 0.1
 _NUMBER_START: Final = 0.01
@@ -49,10 +49,9 @@ class PostingNetwork(nn.Module):
         self.deep_dim = deep_dim
         self.hidden_dim = hidden_dim
         self.structured_dropout = structured_dropout
-        # A table needs a row even when nothing was kept in its block.
-        self.blocks = nn.ModuleList(
-            [nn.EmbeddingBag(max(size, 1), width, mode="sum", include_last_offset=True) for size in vocabulary]
-        )
+        self.vocabulary = list(vocabulary)
+        # One table for all blocks: one call sums them all. It needs a row even when nothing was kept.
+        self.table = nn.EmbeddingBag(max(sum(vocabulary), 1), width, mode="sum", include_last_offset=True)
         self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
         self.categories = nn.Embedding(categories, width, padding_idx=0)
         self.bias = nn.Parameter(torch.zeros(classes))
@@ -73,7 +72,7 @@ class PostingNetwork(nn.Module):
 
     def _initialise(self) -> None:
         with torch.no_grad():
-            for table in [*self.blocks, self.categories]:
+            for table in (self.table, self.categories):
                 weight = table.weight
                 assert isinstance(weight, Tensor)
                 weight[:, : self.classes] = 0
@@ -82,26 +81,24 @@ class PostingNetwork(nn.Module):
             if self.numbers is not None:
                 self.numbers.weight.normal_(std=_NUMBER_START)
 
-    def forward(self, bags: Sequence[Bag], numbers: Tensor, categories: Tensor) -> Tensor:
+    def forward(self, bag: Bag, numbers: Tensor, categories: Tensor) -> Tensor:
         """Class scores before calibration, shape [rows, classes].
 
         Args:
-            bags: One per block.
+            bag: All blocks of all rows.
             numbers: Shape [rows, numeric features].
             categories: Shape [rows, categorical features], ids.
         """
-        sums = [
-            table(ids, offsets, per_sample_weights=weights)
-            for table, (ids, offsets, weights) in zip(self.blocks, bags, strict=True)
-        ]
+        ids, offsets, weights = bag
+        text = self.table(ids, offsets, per_sample_weights=weights).unflatten(0, (len(numbers), len(self.vocabulary)))
         structured = self.categories(categories).sum(1)
         if self.numbers is not None:
             structured = structured + self.numbers(numbers)
         if self.training and self.structured_dropout:
             shown = torch.rand(len(structured), 1) >= self.structured_dropout
             structured = structured * shown
-        sums.append(structured)
-        scores = self.bias + torch.stack([part[:, : self.classes] for part in sums]).sum(0)
+        parts = torch.cat([text, structured.unsqueeze(1)], 1)
+        scores: Tensor = self.bias + parts[:, :, : self.classes].sum(1)
         if self.deep is not None:
-            scores = scores + self.deep(torch.cat([part[:, self.classes :] for part in sums], 1))
+            scores = scores + self.deep(parts[:, :, self.classes :].flatten(1))
         return scores

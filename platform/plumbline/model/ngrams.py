@@ -1,8 +1,9 @@
 """Hashed words, word pairs, word beginnings and character n-grams of many texts at once, in numpy.
 
-A whole batch becomes one array of code points, and every n-gram's hash is a polynomial over it, computed
-for all positions together. There is no Python loop over words, so that one posting costs a few hundred
-microseconds, and the result never depends on the interpreter's hash seed.
+A whole batch becomes one array of characters. The hash of an n-gram is a polynomial over its characters, modulo 2^64,
+and every one of them is a difference of two running sums: with S[j] the sum of c[i] B^i over i < j, the characters
+from a to b give (S[b] - S[a]) B^-a, and B, being odd, has an inverse. What one posting costs is the number of numpy
+calls, so all n-grams of a batch, of whatever kind, are mixed together. Nothing depends on the interpreter's hash seed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -29,122 +31,232 @@ _TABLE_SIZE: Final = 0x10000
 
 _LONGEST_WORD: Final = 64
 _BASE: Final = 0x9E3779B97F4A7C15
-_ALL_BITS: Final = 0xFFFFFFFFFFFFFFFF
-_SPACE: Final = 32
+_MODULUS: Final = 1 << 64
+_SPACE: Final = np.uint64(32)
+_THREE: Final = np.uint64(3)
+
+_CASED_BY_CONTEXT: Final = "Σİ"
+"""The two letters whose lower case is not one letter of its own: a final sigma differs, and a dotted I becomes two."""
 
 
-def _word_characters() -> NDArray[np.bool_]:
-    table = np.zeros(_TABLE_SIZE, dtype=bool)
+def _letter_table() -> HashArray:
+    """The lower case of each code point that words are made of; a space for every other one."""
+    table = np.full(_TABLE_SIZE, _SPACE, dtype=np.uint64)
     for code in range(_TABLE_SIZE):
-        character = chr(code)
-        table[code] = character.isalnum() or character in _EXTRA_WORD_CHARACTERS
+        lowered = chr(code).lower()
+        if len(lowered) == 1 and (lowered.isalnum() or lowered in _EXTRA_WORD_CHARACTERS):
+            table[code] = ord(lowered)
     return table
 
 
-_IS_WORD: Final = _word_characters()
-_POWERS: Final = np.array([pow(_BASE, k, 1 << 64) for k in range(_LONGEST_WORD)], dtype=np.uint64)
+_LETTERS: Final = _letter_table()
+
+
+class _Powers:
+    """Powers of the base and of its inverse, as many as the longest batch so far needed."""
+
+    def __init__(self) -> None:
+        self._tables = self._made(1 << 12)
+
+    def upto(self, count: int) -> tuple[HashArray, HashArray]:
+        """At least `count` powers and inverse powers, from the zeroth."""
+        tables = self._tables
+        if len(tables[0]) < count:
+            # One assignment: a thread that grows them too only does it twice.
+            self._tables = tables = self._made(1 << (count - 1).bit_length())
+        return tables
+
+    @staticmethod
+    def _made(count: int) -> tuple[HashArray, HashArray]:
+        both = []
+        for factor in (_BASE, pow(_BASE, -1, _MODULUS)):
+            powers = np.full(count, factor, dtype=np.uint64)
+            powers[0] = 1
+            both.append(np.multiply.accumulate(powers))
+        return both[0], both[1]
+
+
+_POWERS: Final = _Powers()
+
+
+@cache
+def _salt(number: int) -> np.uint64:
+    return np.uint64(number * _BASE % _MODULUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """Occurrences of n-grams of one kind."""
+
+    rows: IntArray
+    """Shape [occurrences]: which row of the batch."""
+
+    values: HashArray
+    """Shape [occurrences]: polynomial, salted by the kind, not mixed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Words of a kind, of which neighbours are to be hashed together."""
+
+    rows: IntArray
+    """Shape [pairs]."""
+
+    words: HashArray
+    """Shape [words]: polynomial, salted, not mixed yet."""
+
+    firsts: IntArray
+    """Shape [pairs]: place of the first word in `words`; the second one follows it."""
+
+    salt: int
+
+
+def mixed(grams: Sequence[Grams], pairs: Sequence[Pairs]) -> tuple[IntArray, HashArray]:
+    """Rows and 64-bit hashes of all occurrences: one kind after the other, the pairs last."""
+    values = np.concatenate([*(each.values for each in grams), *(each.words for each in pairs)])
+    _mix(values)
+    place = single = sum(len(each.values) for each in grams)
+    neighbours = [values[:single]]
+    for each in pairs:
+        words = values[place : place + len(each.words)]
+        place += len(each.words)
+        both = words[each.firsts]
+        both *= _THREE
+        both += words[each.firsts + 1]
+        both += _salt(each.salt + 1)
+        neighbours.append(both)
+    hashes = np.concatenate(neighbours)
+    _mix(hashes[single:])
+    return np.concatenate([*(each.rows for each in grams), *(each.rows for each in pairs)]), hashes
 
 
 def mix(values: HashArray, salt: int) -> HashArray:
-    """Spreads polynomial hashes over all 64 bits (finaliser of SplitMix64, Steele et al. 2014)."""
-    z = values + np.uint64((salt * _BASE) & _ALL_BITS)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    """The hashes of some values."""
+    hashes = values + _salt(salt)
+    _mix(hashes)
+    return hashes
 
 
-@dataclass(frozen=True)
-class Hashes:
-    """Occurrences of n-grams, in text order within each kind."""
+def _mix(z: HashArray) -> None:
+    """Spreads salted polynomials over all 64 bits, in place (finaliser of SplitMix64, Steele et al. 2014)."""
+    for bits, factor in _ROUNDS:
+        z ^= z >> bits
+        z *= factor
+    z ^= z >> _LAST_SHIFT
 
-    rows: IntArray
-    """Shape [occurrences]: which text."""
-    values: HashArray
-    """Shape [occurrences]: 64-bit hash of the n-gram."""
+
+_ROUNDS: Final = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
+_LAST_SHIFT: Final = np.uint64(31)
 
 
 class TextBatch:
-    """Lower-cased code points of a batch, with the places of its words."""
+    """Characters of a batch's texts, and the places of their words.
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        lowered = [unicodedata.normalize("NFKC", text).lower() for text in texts]
-        lengths = np.fromiter((len(text) + 1 for text in lowered), dtype=np.int64, count=len(lowered))
-        joined = " " + " ".join(lowered) + " "
-        raw = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        codes = np.minimum(raw, _TABLE_SIZE - 1)
-        in_word = _IS_WORD[codes]
-        edges = np.flatnonzero(in_word[1:] != in_word[:-1]) + 1
+    Args:
+        columns: One or more, each with one text per row. A row's texts follow each other, a space between them.
+    """
+
+    def __init__(self, *columns: Sequence[str]) -> None:
+        self._width = len(columns)
+        texts = columns[0] if self._width == 1 else [text for row in zip(*columns, strict=True) for text in row]
+        joined, texts = _normal(texts)
+        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        letters = _LETTERS.take(codes, mode="clip")
+        in_word = letters != _SPACE
+        edges = (in_word[1:] != in_word[:-1]).nonzero()[0]
+        edges += 1
         self._starts: IntArray = edges[0::2]
-        self._ends: IntArray = edges[1::2]
-        self._codes = codes
-        self._in_word = in_word
-        self._row_ends = np.cumsum(lengths)
-        self._sizes = np.minimum(self._ends - self._starts, _LONGEST_WORD)
-        self._firsts = np.cumsum(self._sizes) - self._sizes
-        self._sums = self._letter_sums()
-        self._word_rows: IntArray = np.searchsorted(self._row_ends, self._starts, side="right")
+        self._sizes: IntArray = edges[1::2] - self._starts
+        powers, self._inverses = _POWERS.upto(len(letters) + 1)
+        letters *= powers[: len(letters)]
+        self._sums = np.zeros(len(letters) + 1, dtype=np.uint64)
+        np.add.accumulate(letters, out=self._sums[1:])
+        ends = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
+        np.add.accumulate(ends, out=ends)
+        words = self._starts.searchsorted(ends)
+        words[1:] -= words[:-1]
+        self._texts: IntArray = np.arange(len(texts)).repeat(words)
 
-    @property
-    def word_count(self) -> int:
-        """Words in the whole batch."""
-        return len(self._starts)
+    def words(self, column: int | None = None) -> Words:
+        """The words of every row, or of one column of it."""
+        if column is None:
+            return Words(self._texts // self._width, self._starts, self._sizes, self._sums, self._inverses)
+        kept = (self._texts % self._width == column).nonzero()[0]
+        rows = self._texts[kept] // self._width
+        return Words(rows, self._starts[kept], self._sizes[kept], self._sums, self._inverses)
 
-    def words(self, salt: int) -> Hashes:
-        """Each word."""
-        return Hashes(self._word_rows, mix(self._word_polynomials(_LONGEST_WORD), salt))
 
-    def beginnings(self, length: int, salt: int) -> Hashes:
+class Words:
+    """Some words of a batch, in the order of the text, and the n-grams that they make."""
+
+    def __init__(self, rows: IntArray, starts: IntArray, sizes: IntArray, sums: HashArray, inverses: HashArray) -> None:
+        self.rows = rows
+        self._starts = starts
+        self._sizes = sizes
+        self._sums = sums
+        self._inverses = inverses
+        self._before = sums[starts]
+        self._factors = inverses[starts]
+        self._known: dict[int, HashArray] = {}
+        self._firsts: IntArray = (rows[1:] == rows[:-1]).nonzero()[0]
+
+    def whole(self, salt: int) -> Grams:
+        """Each word, by its first 64 characters."""
+        return Grams(self.rows, self._polynomials(_LONGEST_WORD) + _salt(salt))
+
+    def beginnings(self, length: int, salt: int) -> Grams:
         """The first `length` characters of each longer word: a cheap stem for inflected languages."""
-        long = (self._ends - self._starts) > length
-        return Hashes(self._word_rows[long], mix(self._word_polynomials(length)[long], salt))
+        longer = (self._sizes > length).nonzero()[0]
+        return Grams(self.rows[longer], self._polynomials(length)[longer] + _salt(salt))
 
-    def pairs(self, salt: int, beginning: int = _LONGEST_WORD) -> Hashes:
-        """Each word with its successor in the same text, both cut to `beginning` characters."""
-        words = mix(self._word_polynomials(beginning), salt)
-        together = self._word_rows[1:] == self._word_rows[:-1]
-        pairs = words[:-1] * np.uint64(3) + words[1:]
-        return Hashes(self._word_rows[:-1][together], mix(pairs[together], salt + 1))
+    def pairs(self, salt: int, beginning: int = _LONGEST_WORD) -> Pairs:
+        """Each word with its successor in the same row, both cut to `beginning` characters."""
+        return Pairs(self.rows[self._firsts], self._polynomials(beginning) + _salt(salt), self._firsts, salt)
 
-    def characters(self, shortest: int, longest: int, salt: int) -> Hashes:
+    def characters(self, shortest: int, longest: int, salt: int) -> Grams:
         """Character n-grams within words, their edges marked by a space (as `char_wb` of scikit-learn)."""
-        kept = self._in_word.copy()
-        kept[1:] |= self._in_word[:-1]
-        kept[0] = True
-        places = np.flatnonzero(kept)
-        in_word = self._in_word[places]
-        codes = np.where(in_word, self._codes[places], _SPACE).astype(np.uint64)
-        spaces = np.cumsum(~in_word)
-        rows = np.searchsorted(self._row_ends, places, side="right")
-        all_rows: list[IntArray] = []
-        all_values: list[HashArray] = []
-        polynomial = codes.copy()
-        for n in range(2, longest + 1):
-            size = len(codes) - n + 1
-            if size <= 0:
-                break
-            polynomial = polynomial[:size] + codes[n - 1 :] * _POWERS[n - 1]
-            if n < shortest:
-                continue
-            inner = spaces[n - 2 : n - 2 + size] == spaces[:size]
-            if n == 2:
-                inner = in_word[:size] | in_word[1 : size + 1]
-            valid = np.flatnonzero(inner)
-            first = np.where(in_word[valid], valid, valid + 1)
-            all_rows.append(rows[first])
-            all_values.append(polynomial[valid] + np.uint64((n * _BASE) & _ALL_BITS))  # salts `mix` by n
-        if not all_rows:
-            return Hashes(np.zeros(0, np.int64), np.zeros(0, np.uint64))
-        return Hashes(np.concatenate(all_rows), mix(np.concatenate(all_values), salt))
+        padded = self._sizes + 2
+        behind = np.add.accumulate(padded)
+        starts = (self._starts - 1 - (behind - padded)).repeat(padded)
+        starts += np.arange(len(starts))
+        left = (self._starts + self._sizes + 1).repeat(padded) - starts
+        lengths, salts = _lengths(shortest, longest, salt)
+        which, place = (left >= lengths[:, None]).nonzero()
+        begins = starts[place]
+        values = self._sums[begins + lengths[which]] - self._sums[begins]
+        values *= self._inverses[begins]
+        values += salts[which]
+        return Grams(self.rows.repeat(padded)[place], values)
 
-    def _word_polynomials(self, length: int) -> HashArray:
+    def _polynomials(self, length: int) -> HashArray:
         """Of the first `length` characters of each word."""
-        polynomials: HashArray = self._sums[self._firsts + np.minimum(self._sizes, length)] - self._sums[self._firsts]
-        return polynomials
+        values = self._known.get(length)
+        if values is None:
+            values = self._sums[self._starts + np.minimum(self._sizes, length)]
+            values -= self._before
+            values *= self._factors
+            self._known[length] = values
+        return values
 
-    def _letter_sums(self) -> HashArray:
-        """Running sums of character times power, over the words' characters, modulo 2^64."""
-        position = np.arange(int(self._sizes.sum())) - np.repeat(self._firsts, self._sizes)
-        letters = self._codes[np.repeat(self._starts, self._sizes) + position].astype(np.uint64)
-        sums = np.zeros(len(letters) + 1, dtype=np.uint64)
-        np.cumsum(letters * _POWERS[position], out=sums[1:])
-        return sums
+
+@cache
+def _lengths(shortest: int, longest: int, salt: int) -> tuple[IntArray, HashArray]:
+    """Lengths of character n-grams, and the salt of each."""
+    lengths = np.arange(shortest, longest + 1)
+    return lengths, np.array([_salt(salt + n) for n in range(shortest, longest + 1)], dtype=np.uint64)
+
+
+def _normal(texts: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """All texts in one, between spaces, and each by itself: in NFKC, and in lower case where the table cannot tell."""
+    joined = f" {' '.join(texts)} "
+    normal = unicodedata.normalize("NFKC", joined)
+    by_context = any(letter in normal for letter in _CASED_BY_CONTEXT)
+    if normal == joined and not by_context:
+        return joined, texts
+    each = [unicodedata.normalize("NFKC", text) for text in texts]
+    if by_context:
+        each = [text.lower() for text in each]
+    return f" {' '.join(each)} ", each

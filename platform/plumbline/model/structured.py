@@ -58,6 +58,8 @@ class FeatureEncoder:
             known = self.values[spec.name]
             self._ids[spec.name] = {value: following + place for place, value in enumerate(known)}
             following += len(known)
+        self._names = [spec.name for spec in self._numeric]
+        self._columns = [(spec.name, self._ids[spec.name]) for spec in self._categorical]
         self._means = np.array([self.scales[spec.name][0] for spec in self._numeric])
         self._deviations = np.array([self.scales[spec.name][1] for spec in self._numeric])
         self._defaults = np.array([float(spec.default) for spec in self._numeric])
@@ -94,20 +96,19 @@ class FeatureEncoder:
 
     def encode(self, records: Sequence[Mapping[str, Any]]) -> EncodedFeatures:
         """Encodes records; what they lack is not stated."""
-        raw = np.array(
-            [[_number(record.get(spec.name), float(spec.default)) for spec in self._numeric] for record in records],
-            dtype=np.float64,
-        ).reshape(len(records), len(self._numeric))
-        scaled = np.clip((_signed_log(raw) - self._means) / self._deviations, -_CLIP, _CLIP)
-        numbers = np.where(raw == self._defaults, 0.0, scaled).astype(np.float32)
+        # numpy makes NaN of None, and numbers of whatever `float` makes one of.
+        raw = np.array([[record.get(name) for name in self._names] for record in records], dtype=np.float64)
+        raw = raw.reshape(len(records), len(self._names))
+        scaled = _signed_log(raw)
+        scaled -= self._means
+        scaled /= self._deviations
+        np.minimum(scaled, _CLIP, out=scaled)
+        np.maximum(scaled, -_CLIP, out=scaled)
+        scaled[(raw == self._defaults) | (raw != raw)] = 0.0  # noqa: PLR0124 - NaN is what differs from itself
         categories = np.array(
-            [
-                [self._ids[spec.name].get(_text(record.get(spec.name), ""), 0) for spec in self._categorical]
-                for record in records
-            ],
-            dtype=np.int64,
-        ).reshape(len(records), len(self._categorical))
-        return EncodedFeatures(numbers, categories)
+            [[_id(ids, record.get(name)) for name, ids in self._columns] for record in records], dtype=np.int64
+        ).reshape(len(records), len(self._columns))
+        return EncodedFeatures(scaled.astype(np.float32), categories)
 
 
 def _signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,6 +122,10 @@ def _number(value: Any, default: float) -> float:
         return default
     number = float(value)
     return default if number != number else number  # noqa: PLR0124 - NaN is what differs from itself
+
+
+def _id(ids: Mapping[str, int], value: Any) -> int:
+    return ids.get(value if type(value) is str else _text(value, ""), 0)
 
 
 def _text(value: Any, default: str) -> str:

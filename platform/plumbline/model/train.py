@@ -20,7 +20,7 @@ from plumbline.model.fitting import Rows, fit
 from plumbline.model.metrics import macro_f1
 from plumbline.model.protocol import TrainingResult
 from plumbline.model.structured import FeatureEncoder
-from plumbline.model.text import HashedBlock, TextEncoder, hash_texts
+from plumbline.model.text import HashedTexts, TextEncoder, hash_texts, stack
 from plumbline.settings.model import ModelSettings
 
 OnEpoch = Callable[[int, dict[str, Any]], None]
@@ -123,32 +123,22 @@ class _Corpus:
     ) -> _Corpus:
         parts = [_hash(part) for part in (train, calibration, terms)]
         # Weights of n-grams come from postings and terms that are trained on; the calibration rows stay unseen.
-        seen = [_stack(train_block, term_block) for train_block, term_block in zip(parts[0], parts[2], strict=True)]
-        text = TextEncoder.fit(seen, min_count=config.min_count)
+        text = TextEncoder.fit(stack([parts[0], parts[2]]), min_count=config.min_count)
         records = [_records(part, specs) for part in (train, calibration, terms)]
         features = FeatureEncoder.fit(specs, records[0])
         encoded = [
-            EncodedBatch(text.encode_hashed(blocks), features.encode(rows))
-            for blocks, rows in zip(parts, records, strict=True)
+            EncodedBatch(text.encode_hashed(texts), features.encode(rows))
+            for texts, rows in zip(parts, records, strict=True)
         ]
         return cls(text, features, encoded)
 
 
-def _hash(frame: pd.DataFrame) -> list[HashedBlock]:
+def _hash(frame: pd.DataFrame) -> HashedTexts:
     return hash_texts(_texts(frame, "title"), _texts(frame, "description"))
 
 
 def _texts(frame: pd.DataFrame, column: str) -> list[str]:
     return frame[column].fillna("").astype(str).tolist()
-
-
-def _stack(first: HashedBlock, second: HashedBlock) -> HashedBlock:
-    return HashedBlock(
-        np.concatenate([first.rows, second.rows + first.size]),
-        np.concatenate([first.hashes, second.hashes]),
-        np.concatenate([first.counts, second.counts]),
-        first.size + second.size,
-    )
 
 
 def _records(frame: pd.DataFrame, specs: Sequence[FeatureSpec]) -> list[dict[str, Any]]:
