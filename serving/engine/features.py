@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 _log = logging.getLogger(__name__)
@@ -37,56 +38,90 @@ class FeatureVector(Protocol):
         """Views whose row is later than the posting."""
         ...
 
-
-class FeatureReader(Protocol):
-    """Reads the features of many postings; called from one thread."""
-
-    def read(self, postings: Sequence[Mapping[str, Any]]) -> Sequence[FeatureVector]:
-        """One vector per posting, in order."""
+    @property
+    def age_seconds(self) -> Mapping[str, float]:
+        """Age of each view's row at the posting's time."""
         ...
 
 
-class BudgetedFeatures:
-    """Reads in a thread of its own; gives up waiting, never blocks the event loop.
+Postings = Sequence[Mapping[str, Any]]
 
-    A read that is given up goes on in its thread. Until it has ended, later batches do without features at once
-    instead of queueing behind it.
+
+class FeatureReader(Protocol):
+    """Reads the features of many postings; called from two threads."""
+
+    def read(self, postings: Postings) -> Sequence[FeatureVector]:
+        """One vector per posting, in order. May wait for a store."""
+        ...
+
+    def read_kept(self, postings: Postings) -> Sequence[FeatureVector | None]:
+        """The same from memory, with None where the store would have to be asked. Never waits."""
+        ...
+
+
+Reading = Future[Sequence[FeatureVector]]
+
+
+class BudgetedFeatures:
+    """Reads from memory where it can, else in a thread of its own that is waited for only so long.
+
+    A read that is given up goes on in its thread. Until it has ended, later postings that are not in memory do
+    without features at once instead of queueing behind it. Called from the compute thread.
     """
 
     def __init__(self, reader: FeatureReader) -> None:
         self._reader = reader
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="features")
-        self._late: asyncio.Future[Sequence[FeatureVector]] | None = None
+        self._late: Reading | None = None
+        self._asked: SimpleQueue[tuple[Postings, Reading] | None] = SimpleQueue()
+        # Not a pool: the interpreter waits for a pool's threads at its end, and a store may hang for ever.
+        threading.Thread(target=self._work, name="features", daemon=True).start()
 
-    async def read(
-        self, postings: Sequence[Mapping[str, Any]], *, within: float
-    ) -> tuple[Sequence[FeatureVector] | None, str | None]:
-        """Vectors, or None and the reason.
+    def read(self, postings: Postings, *, within: float) -> tuple[Sequence[FeatureVector | None], str | None]:
+        """A vector per posting, None where there is none, and the reason for those.
 
         Args:
             postings: Contract fields of each posting.
             within: Seconds that may be waited.
         """
-        if self._late is not None and not self._late.done():
-            return None, LATE
-        self._late = None
-        loop = asyncio.get_running_loop()
-        reading = loop.run_in_executor(self._thread, self._reader.read, postings)
-        await asyncio.wait((reading,), timeout=within)
-        if not reading.done():
-            reading.add_done_callback(_report)
-            self._late = reading
-            return None, LATE
-        if reading.exception() is not None:
-            _report(reading)
-            return None, FAILED
-        return reading.result(), None
+        try:
+            kept = self._reader.read_kept(postings)
+        except Exception:  # noqa: BLE001 - no features rather than no answer
+            _log.exception("Reading online features from memory failed.")
+            return [None] * len(postings), FAILED
+        absent = [row for row, vector in enumerate(kept) if vector is None]
+        if not absent:
+            return kept, None
+        read, reason = self._ask([postings[row] for row in absent], within)
+        if read is None:
+            return kept, reason
+        whole = list(kept)
+        for row, vector in zip(absent, read, strict=True):
+            whole[row] = vector
+        return whole, None
 
     def close(self) -> None:
         """Lets go of the thread."""
-        self._thread.shutdown(wait=False)
+        self._asked.put(None)
 
+    def _ask(self, postings: Postings, within: float) -> tuple[Sequence[FeatureVector] | None, str | None]:
+        if self._late is not None and not self._late.done():
+            return None, LATE
+        reading: Reading = Future()
+        self._asked.put((postings, reading))
+        wait((reading,), max(0.0, within))
+        if not reading.done():
+            self._late = reading
+            return None, LATE
+        if reading.exception() is not None:
+            return None, FAILED
+        return reading.result(), None
 
-def _report(reading: asyncio.Future[Any]) -> None:
-    if not reading.cancelled() and (error := reading.exception()) is not None:
-        _log.error("Reading online features failed.", exc_info=error)
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            postings, reading = asked
+            try:
+                reading.set_result(self._reader.read(postings))
+            except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
+                _log.exception("Reading online features failed.")
+                reading.set_exception(error)
+            del asked, postings, reading

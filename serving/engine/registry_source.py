@@ -9,11 +9,19 @@ from serving.engine.served_model import ServedModel, now
 
 
 class RegistryModels:
-    """The registry's `ModelSource`."""
+    """The registry's `ModelSource`.
 
-    def __init__(self, settings: Settings) -> None:
-        self._registry = ModelRegistry(settings)
-        self._alias = settings.serving.model_alias
+    Args:
+        settings: The installation's settings.
+        name: Name of the registered model: the default one, or one of `serving.models`.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        tracking, serving = settings.tracking, settings.serving
+        self._alias = serving.model_alias if name == tracking.model_name else serving.models[name].alias
+        self._registry = ModelRegistry(
+            settings.model_copy(update={"tracking": tracking.model_copy(update={"model_name": name})})
+        )
 
     def version(self) -> str | None:
         """Version that the alias names now. One read of the registry."""

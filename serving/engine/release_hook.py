@@ -29,6 +29,9 @@ class Outcome:
     champion_label: str | None
     """What the champion said, where a shadow was asked too."""
 
+    own_seconds: float = 0.0
+    """What its own batch took, encoding and forward pass, without the wait for others."""
+
 
 class ReleaseHook(Protocol):
     """Called on the event loop, for every query: each call has to take microseconds."""

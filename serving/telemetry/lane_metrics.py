@@ -69,6 +69,18 @@ class LaneMetrics:
         for stage, value in stages.items():
             self._stages[stage].observe(value, count)
 
+    def bulk_answered(self, count: int, *, stages: Mapping[str, float]) -> None:
+        """Counts answers of batch requests, computed in one go; their budget is not that of single requests.
+
+        Args:
+            count: Answers.
+            stages: Seconds of the whole chunk by stage.
+        """
+        self._answered.inc(count)
+        self._sizes.observe(count)
+        for stage, value in stages.items():
+            self._stages[stage].observe(value, count)
+
     def degraded(self, reason: str, count: int) -> None:
         """Counts answers that were given with defaults for features."""
         self._metrics.degraded.labels(self._model, reason).inc(count)

@@ -43,12 +43,15 @@ def test_the_reader_answers_from_memory_what_it_would_answer_from_the_store(home
         for company in ("company1", None, "unheard of")
     ]
     reader = OnlineFeatureReader(home, keep_seconds=60.0)
-    assert reader.read_kept(postings) is None
+    assert reader.read_kept(postings) == [None, None, None]
     first = reader.read(postings)
     assert first == OnlineFeatureReader(home).read(postings)
     assert reader.read_kept(postings) == first
     # The time to live counts at each posting's own time, memory or not.
-    [old] = reader.read_kept([{**postings[0], "event_timestamp": as_of + timedelta(days=30)}]) or []
+    [old] = reader.read_kept([{**postings[0], "event_timestamp": as_of + timedelta(days=30)}])
+    assert old is not None
     assert "board_activity" in old.expired
-    assert reader.read_kept([{**postings[0], "board": "another"}]) is None
-    assert OnlineFeatureReader(home).read_kept(postings) is None
+    # Who needs the store is told apart from who does not.
+    mixed = [postings[2], {**postings[0], "board": "another"}, {**postings[0], "company": "another"}, postings[0]]
+    assert reader.read_kept(mixed) == [first[2], None, None, first[0]]
+    assert OnlineFeatureReader(home).read_kept(postings) == [None, None, None]

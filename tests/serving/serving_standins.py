@@ -47,6 +47,7 @@ class Vector:
     expired: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
+    age_seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Features:
@@ -57,13 +58,21 @@ class Features:
         self.go_on.set()
         self.fails = False
         self.reads = 0
+        self.kept: set[str] = set()
+        """Boards whose features are in memory."""
 
     def read(self, postings: Sequence[Mapping[str, Any]]) -> list[Vector]:
         self.reads += 1
         self.go_on.wait(10)
         if self.fails:
             raise ConnectionError("the online store is gone")
-        return [Vector({"board_size": float(len(posting["board"]))}, missing=["company_stats"]) for posting in postings]
+        return [self._vector(posting) for posting in postings]
+
+    def read_kept(self, postings: Sequence[Mapping[str, Any]]) -> list[Vector | None]:
+        return [self._vector(posting) if posting["board"] in self.kept else None for posting in postings]
+
+    def _vector(self, posting: Mapping[str, Any]) -> Vector:
+        return Vector({"board_size": float(len(posting["board"]))}, missing=["company_stats"])
 
 
 class Models:

@@ -119,7 +119,7 @@ class OnlineFeatureReader:
             rows[key] = found
         return self._vectors(postings, times, rows)
 
-    def read_kept(self, postings: Sequence[Mapping[str, Any]]) -> list[FeatureVector] | None:
+    def read_kept(self, postings: Sequence[Mapping[str, Any]]) -> list[FeatureVector | None]:
         """What `read` would give, from memory alone; None where the store would have to be asked. Never waits.
 
         Raises:
@@ -127,11 +127,16 @@ class OnlineFeatureReader:
         """
         now = time.monotonic()
         rows: dict[str, dict[str, tuple[Row, ...]]] = {}
+        kept: list[Mapping[str, Any]] = list(postings)
         for key, memory in self._memories.items():
-            rows[key], absent = memory.find(_keys(postings, key), now)
+            rows[key], absent = memory.find(_keys(kept, key), now)
             if absent:
-                return None
-        return self._vectors(postings, [_time(posting) for posting in postings], rows)
+                kept = [posting for posting in kept if (posting.get(key) or "") in rows[key]]
+        vectors = self._vectors(kept, [_time(posting) for posting in kept], rows)
+        if len(kept) == len(postings):
+            return list(vectors)
+        of_posting = {id(posting): vector for posting, vector in zip(kept, vectors, strict=True)}
+        return [of_posting.get(id(posting)) for posting in postings]
 
     def _vectors(
         self,

@@ -62,6 +62,16 @@ class ServingSettings(BaseModel):
     batch_latency_budget_ms: float = Field(default=2000.0, gt=0)
     """Latency budget of a batch request, milliseconds. A request may bring its own."""
 
+    batch_chunk_size: int = Field(default=64, ge=1, le=1024)
+    """Postings of batch requests that are computed in one go; single requests wait for one such chunk at most."""
+
+    max_waiting_in_bulk: int = Field(default=4096, ge=1)
+    """Postings of batch requests that may wait at once; a request that would be the only one is let in."""
+
+    features_cache_seconds: float = Field(default=2.0, ge=0)
+    """How long rows of the online store that were read serve from memory. What is materialised is seen that much
+    later, which is once an hour at most; 0 asks the store for every batch."""
+
     object_store_mb: int = Field(default=80, ge=76)
     """Ray's shared-memory store, MiB. Requests never pass through it; 76 is Ray's minimum."""
 
