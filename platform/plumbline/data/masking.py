@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 PLACEHOLDERS = ("<email>", "<phone>", "<link>")
@@ -33,8 +33,13 @@ _LINK = re.compile(
 )
 
 # Cheap signs without which the patterns proper, which are dear, cannot match.
-_LINK_SIGN = re.compile(r"://|www\.|\.(?:pl|com|eu|org|info|co\.uk|de|example)(?![\w@-])")
-_PHONE_SIGN = re.compile(r"\d(?:[ \u00a0.\-–/()]{0,3}\d){6}")
+_HOST_SIGN = re.compile(r"\.(?:pl|com|eu|org|info|co\.uk|de|example)(?![\w@-])")
+_DIGITS = re.compile(r"\d(?:[ \u00a0.\-–/()]{0,3}\d){6,}")
+"""Seven digits or more that belong together: a phone number has them, and all its digits lie in one such run."""
+
+_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789" and not (byte >= 0xD9 and byte != 0xE2))
+"""Bytes of UTF-8 with which no decimal digit of any script begins; those beyond ASCII begin at U+0660, and none of
+them lies between U+2000 and U+2FFF, where dashes and bullets are."""
 
 _SEPARATOR = r"[ \u00a0.\-–/]"
 _INTERNATIONAL = rf"(?<!\d)(?:\+|\b00)[ ]?\(?[1-9]\d{{0,2}}\)?(?:{_SEPARATOR}?\(?\d{{1,4}}\)?){{2,6}}(?!\d)"
@@ -66,6 +71,13 @@ _ROUND_SUM = re.compile(r"000[ \u00a0.]000$")
 _MONEY_BEFORE = re.compile(r"[€$£]\s?$")
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}")
 _LOOK_BACK = 24
+_FEWEST_DIGITS = 7
+
+# Characters that a match of the phone patterns may have around its run of digits, at most.
+_BEFORE_DIGITS = 3  # "+ ("
+_AFTER_DIGITS = 4  # ")", and what must not follow
+_BETWEEN_WORD_AND_DIGITS = 9  # ":.", two spaces, "pod ", "("
+_LONGEST_FIRST_WORD = 8  # "call ", "pod "
 
 
 def mask_text(text: str, counts: Counter[str] | None = None) -> str:
@@ -77,14 +89,15 @@ def mask_text(text: str, counts: Counter[str] | None = None) -> str:
         text: Any text.
         counts: Is added to, by kind: `email`, `phone`, `link`.
     """
-    found: Counter[str] = Counter() if counts is None else counts
-    if "@" in text or _AT_IN_WORDS.search(text):
+    if "@" in text or (("(" in text or "[" in text) and _AT_IN_WORDS.search(text)):
         text, number = _EMAIL.subn("<email>", text)
-        found["email"] += number
-    if _LINK_SIGN.search(text):
+        _count(counts, "email", number)
+    if "://" in text or "www." in text or _HOST_SIGN.search(text):
         text, number = _LINK.subn("<link>", text)
-        found["link"] += number
-    return _mask_phones(text, found)
+        _count(counts, "link", number)
+    if len(text.encode("utf-8", "surrogatepass").translate(None, _NO_DIGITS)) < _FEWEST_DIGITS:
+        return text
+    return _mask_phones(text, counts)
 
 
 def mask_record(record: dict[str, object], fields: Iterable[str], counts: Counter[str]) -> None:
@@ -95,28 +108,73 @@ def mask_record(record: dict[str, object], fields: Iterable[str], counts: Counte
             record[name] = mask_text(value, counts)
 
 
-def _mask_phones(text: str, counts: Counter[str]) -> str:
-    if not _PHONE_SIGN.search(text):
-        return text
+def _count(counts: Counter[str] | None, kind: str, number: int) -> None:
+    if counts is not None and number:
+        counts[kind] += number
 
-    def after_word(match: re.Match[str]) -> str:
-        if _DATE.match(match.group(2)) or _MONEY_AFTER.match(text, match.end()):
-            return match.group()
-        counts["phone"] += 1
-        return f"{match.group(1)}<phone>"
 
-    def alone(match: re.Match[str]) -> str:
-        before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
-        international = match.group().startswith(("+", "00"))
-        digits = sum(character.isdigit() for character in match.group())
-        if _MONEY_AFTER.match(text, match.end()) or _MONEY_BEFORE.search(before) or _DATE.search(match.group()):
-            return match.group()
-        if _ROUND_SUM.search(match.group()):
-            return match.group()
-        if (international and not 8 <= digits <= 15) or (not international and _REGISTER_BEFORE.search(before)):
-            return match.group()
-        counts["phone"] += 1
-        return "<phone>"
+def _mask_phones(text: str, counts: Counter[str] | None) -> str:
+    text, number = _replace_near_digits(text, _AFTER_WORD_PHONE, _after_word, _start_of_words)
+    _count(counts, "phone", number)
+    text, number = _replace_near_digits(text, _PHONE, _alone, lambda _, start: max(0, start - _BEFORE_DIGITS))
+    _count(counts, "phone", number)
+    return text
 
-    text = _AFTER_WORD_PHONE.sub(after_word, text)
-    return _PHONE.sub(alone, text)
+
+def _after_word(text: str, match: re.Match[str]) -> str | None:
+    if _DATE.match(match.group(2)) or _MONEY_AFTER.match(text, match.end()):
+        return None
+    return f"{match.group(1)}<phone>"
+
+
+def _alone(text: str, match: re.Match[str]) -> str | None:
+    before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
+    international = match.group().startswith(("+", "00"))
+    digits = sum(character.isdigit() for character in match.group())
+    if _MONEY_AFTER.match(text, match.end()) or _MONEY_BEFORE.search(before) or _DATE.search(match.group()):
+        return None
+    if _ROUND_SUM.search(match.group()):
+        return None
+    if (international and not 8 <= digits <= 15) or (not international and _REGISTER_BEFORE.search(before)):
+        return None
+    return "<phone>"
+
+
+def _replace_near_digits(
+    text: str,
+    pattern: re.Pattern[str],
+    replacement: Callable[[str, re.Match[str]], str | None],
+    earliest: Callable[[str, int], int],
+) -> tuple[str, int]:
+    """What `pattern.sub` gives, looking only where digits are: both patterns are dear at every other place.
+
+    Args:
+        text: Text.
+        pattern: All digits of a match lie in one run of `_DIGITS`.
+        replacement: Of a match, None if it stays.
+        earliest: Where a match may begin at the earliest, by the start of its run.
+    """
+    parts: list[str] = []
+    copied = position = number = 0
+    for run in _DIGITS.finditer(text):
+        position = max(position, earliest(text, run.start()))
+        while match := pattern.search(text, position, run.end() + _AFTER_DIGITS):
+            position = match.end()
+            replaced = replacement(text, match)
+            if replaced is not None:
+                parts += (text[copied : match.start()], replaced)
+                copied = position
+                number += 1
+    return ("".join([*parts, text[copied:]]), number) if parts else (text, 0)
+
+
+def _start_of_words(text: str, start: int) -> int:
+    """Before the words that may precede a phone number, such as `pod numerem: `."""
+    start = _start_of_word(text, max(0, start - _BETWEEN_WORD_AND_DIGITS))
+    return _start_of_word(text, max(0, start - _LONGEST_FIRST_WORD))
+
+
+def _start_of_word(text: str, position: int) -> int:
+    while position and (text[position - 1].isalnum() or text[position - 1] == "_"):
+        position -= 1
+    return position
