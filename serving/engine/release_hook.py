@@ -30,7 +30,7 @@ class Outcome:
     """What the champion said, where a shadow was asked too."""
 
     own_seconds: float = 0.0
-    """What its own batch took, encoding and forward pass, without the wait for others."""
+    """What encoding and forward pass took, of the part of the batch that this variant answered."""
 
 
 class ReleaseHook(Protocol):

@@ -11,7 +11,6 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from plumbline.errors import DependencyError, PlumblineError
@@ -22,11 +21,12 @@ from plumbline.settings import Settings
 from serving.engine.lane import Lane
 from serving.engine.query import Query, Role
 from serving.engine.release_hook import Outcome
-from serving.engine.served_model import ServedModel
+from serving.engine.served_model import ModelSource, ServedModel
 from serving.release.assignment import Assignment, key_of
 from serving.release.collector import Figures
 from serving.release.monitor import Breach, Monitor
 
+_STOP_SECONDS = 5.0
 _LOAD_TRIES = 3
 """A version whose files are bad is not tried for ever. A store that is away is: it says nothing of the version."""
 
@@ -80,15 +80,13 @@ class ReleaseManager:
         settings: How often the registry is asked.
         lane: Gets canary and shadow.
         state: What the registry knows.
-        load: Loads a version and warms it up.
+        models: Where versions are loaded from.
     """
 
-    def __init__(
-        self, settings: Settings, lane: Lane, state: ReleaseState, *, load: Callable[[str], ServedModel]
-    ) -> None:
+    def __init__(self, settings: Settings, lane: Lane, state: ReleaseState, models: ModelSource) -> None:
         self._lane = lane
         self._state = state
-        self._load_version = load
+        self._models = models
         self._poll_seconds = settings.serving.alias_poll_seconds
         self._who = f"replica {whoami()}"
         self._lock = threading.Lock()
@@ -116,7 +114,7 @@ class ReleaseManager:
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
         for each in self._rollbacks:
             _log.error("The registry never learnt that version %s was taken out here.", each.release.version)
 
@@ -257,7 +255,8 @@ class ReleaseManager:
     def _load(self, release: Release) -> ServedModel | None:
         """The version, warmed up; None if it does not load. After some tries the release ends for it."""
         try:
-            return self._load_version(release.version)
+            served = self._models.load(release.version)
+            self._lane.warm_up(served)
         except DependencyError:
             self._figures.failed_loads += 1
             raise
@@ -275,3 +274,4 @@ class ReleaseManager:
                 self._figures.rollbacks += 1
             self._wake.set()
             return None
+        return served
