@@ -7,7 +7,9 @@ import threading
 
 from plumbline.errors import PlumblineError
 from plumbline.settings import Settings
+from serving.prediction_log.segments import spool_dir
 from serving.prediction_log.shipping import ship
+from serving.prediction_log.shipping_state import note_failure, note_success
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +35,16 @@ class Shipper:
 
 
 def ship_or_warn(settings: Settings) -> None:
-    """Ships; a store that does not take it now is tried again later."""
+    """Ships; a store that does not take it now is tried again later, and the failure is counted."""
+    spool = spool_dir(settings)
     try:
-        ship(settings)
-    except (PlumblineError, OSError) as error:
+        shipped = ship(settings)
+    except Exception as error:  # noqa: BLE001 - whatever it is, answers go on, and the next round tries again
         # Segments stay in the spool, where `read` finds them, and are shipped once the store takes them again.
-        _log.warning("The prediction log could not be shipped: %s", error)
+        expected = isinstance(error, PlumblineError | OSError)
+        _log.warning("The prediction log could not be shipped: %s", error, exc_info=not expected)
+        if spool.is_dir():
+            note_failure(spool, f"{type(error).__name__}: {error}")
+    else:
+        if shipped.segments or shipped.damaged:
+            note_success(spool, damaged=shipped.damaged)
