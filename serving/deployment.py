@@ -1,47 +1,103 @@
-"""The Ray Serve deployment: one deployment, one hop, everything that a request needs in its process."""
+"""The Ray Serve deployments. Ray places a replica, watches it, and starts a new one in its place; it is not on the
+path of a request, except on a Ray cluster, whose own proxies stand in front."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, cast
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.schema import LoggingConfig
+from starlette.types import ASGIApp
 
 from plumbline.settings import Settings, load_settings
-from serving.http.app import build_app
+from serving.loop_thread import LoopThread
 from serving.prediction_log.shipper import Shipper
-from serving.replica import build_replica
+from serving.replica import Replica, build_replica
 
 APPLICATION = "postings"
+_NAME = "posting-service"
+_HEALTH_PERIOD_SECONDS = 2.0
+_HEALTH_TIMEOUT_SECONDS = 10.0
+"""Three failures in a row make Ray replace a replica."""
+
+_CLOSING_SECONDS = 5.0
+"""What closing takes after requests were drained: the log forced to the disk, threads ended."""
 
 
-@serve.ingress()
-class PostingService:
-    """One replica under Ray Serve.
+async def _built(settings: Settings) -> Replica:
+    # In a thread: loading takes seconds, and Ray's health checks share the event loop with us.
+    replica = await asyncio.to_thread(build_replica, settings)
+    gc.collect()
+    gc.freeze()  # what was loaded stays for good: the collector need not look at it again and again
+    return replica
+
+
+class ListeningReplica:
+    """A replica that listens itself, on an event loop of its own in a thread of the process that Ray gives it.
 
     Args:
         settings: The installation's settings.
-        ships: Whether the replica ships its prediction log; `serve run` does it for its own.
     """
 
-    async def __init__(self, settings: Settings, ships: bool = False) -> None:  # type: ignore[misc]  # Ray awaits it
-        # In a thread: loading takes seconds, and Ray's health checks share the event loop with us.
-        self._shipper = Shipper(settings) if ships else None
-        self._replica = await asyncio.to_thread(build_replica, settings)
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
+        self._replica = await _built(settings)
+        self._loop = LoopThread("endpoint")
+        await self._loop.run(self._replica.listen())
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
+    async def check_health(self) -> None:
+        """Called by Ray Serve.
+
+        Raises:
+            RuntimeError: Only a new replica can help.
+            TimeoutError: The event loop hangs.
+        """
+        if not self._loop.alive:
+            raise RuntimeError("the endpoint's event loop has ended")
+        reason = await self._loop.run(self._replica.dead_because(), within=_HEALTH_TIMEOUT_SECONDS / 2)
+        if reason is not None:
+            raise RuntimeError(reason)
+
+    async def __del__(self) -> None:
+        """Called by Ray Serve when the replica is to go."""
+        if hasattr(self, "_loop"):
+            await self._loop.run(self._replica.close())
+            self._loop.close()
+
+
+@serve.ingress()
+class IngressReplica:
+    """A replica that Ray's proxies bring requests to. It ships its prediction log itself.
+
+    Args:
+        settings: The installation's settings.
+    """
+
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
+        self._shipper = Shipper(settings)
+        self._replica = await _built(settings)
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Ray Serve once the replica is built."""
-        return build_app(self._replica.endpoint)
+        return self._replica.app
+
+    async def check_health(self) -> None:
+        """Called by Ray Serve.
+
+        Raises:
+            RuntimeError: Only a new replica can help.
+        """
+        reason = await self._replica.dead_because()
+        if reason is not None:
+            raise RuntimeError(reason)
 
     async def __del__(self) -> None:
         """Called by Ray Serve once requests are drained."""
         if hasattr(self, "_replica"):
             await self._replica.close()
-            if self._shipper is not None:
-                await asyncio.to_thread(self._shipper.close)
+            await asyncio.to_thread(self._shipper.close)
 
 
 def quiet_logs() -> LoggingConfig:
@@ -50,8 +106,8 @@ def quiet_logs() -> LoggingConfig:
 
 
 def application(settings: Settings) -> Application:
-    """The application of `serve run`: one replica, which listens itself on the endpoint's one port."""
-    return _deployment(settings).options(num_replicas=1).bind(settings)
+    """The application of `serve run`: one replica, which listens itself on the endpoint's ports."""
+    return _deployment(ListeningReplica, settings).options(num_replicas=1).bind(settings)
 
 
 def build(arguments: dict[str, Any]) -> Application:
@@ -64,18 +120,20 @@ def build(arguments: dict[str, Any]) -> Application:
         SettingsError: A setting is unknown or has a wrong value.
     """
     settings = load_settings(**arguments)
-    return _scaled(_deployment(settings), settings).bind(settings, ships=True)
+    return _scaled(_deployment(IngressReplica, settings), settings).bind(settings)
 
 
-def _deployment(settings: Settings) -> Deployment:
+def _deployment(replica: type, settings: Settings) -> Deployment:
     serving = settings.serving
     # Ray's types take a decorated class for the decorator's arguments.
-    return cast("Deployment", serve.deployment(PostingService)).options(
-        name="posting-service",
+    return cast("Deployment", serve.deployment(replica)).options(
+        name=_NAME,
         # Admission is the endpoint's own; Ray's limits only bound what may pile up before it.
         max_ongoing_requests=serving.max_waiting + serving.max_batch_size,
-        graceful_shutdown_timeout_s=serving.drain_seconds,
+        graceful_shutdown_timeout_s=serving.drain_seconds + _CLOSING_SECONDS,
         graceful_shutdown_wait_loop_s=0.1,
+        health_check_period_s=_HEALTH_PERIOD_SECONDS,
+        health_check_timeout_s=_HEALTH_TIMEOUT_SECONDS,
         # By default one core, so that Ray sets OMP_NUM_THREADS=1: a second thread per batch costs more than it gains.
         ray_actor_options={"num_cpus": serving.num_cpus, "num_gpus": serving.num_gpus},
         max_constructor_retry_count=1,

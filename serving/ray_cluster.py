@@ -25,27 +25,13 @@ _LEFTOVER_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-def switches(port: int) -> dict[str, str]:
-    """Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start.
-
-    What each does, and what it brings, is measured in docs/serving.md.
-    """
-    return {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # The replica listens itself (direct ingress), user code runs on the server's event loop, the garbage
-        # collector's start-up objects are frozen, logs are buffered.
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        # Ray hands out replica ports from a half-open range: this one port is the endpoint's.
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(port),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(port + 1),
-        # A replica that is restarted must get the port back at once (default: after 150 s).
-        "RAY_SERVE_PORT_QUARANTINE_S": "0",
-        # No load balancer has to notice that we go (default: stay up for 30 s).
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
-        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "5000",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }
+_SWITCHES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "5000",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start."""
 
 
 @contextlib.contextmanager
@@ -57,7 +43,7 @@ def private_ray(settings: Settings) -> Iterator[Path]:
     Raises:
         PlumblineError: Ray does not start.
     """
-    os.environ.update(switches(settings.serving.port))
+    os.environ.update(_SWITCHES)
     os.environ.pop("RAY_ADDRESS", None)  # the user's own cluster is none of our business
     with _session_folder() as folder:
         import ray

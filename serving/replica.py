@@ -1,87 +1,98 @@
-"""Puts one replica together from the settings."""
+"""Puts one replica together from the settings: engine, front ends, prediction log."""
 
 from __future__ import annotations
 
-import logging
-from datetime import UTC, datetime
+from collections.abc import Callable
+
+import grpc
 
 from plumbline.settings import Settings
-from serving.engine.endpoint import Endpoint
-from serving.engine.features import BudgetedFeatures, FeatureReader
-from serving.engine.predictor import Predictor, predict
-from serving.engine.served_model import ModelSlot, ModelSource, ServedModel
-from serving.prediction_log.segments import spool_dir
-from serving.prediction_log.spool import SpoolWriter
-from serving.samples import sample_postings
-from serving.telemetry.metrics import Metrics
+from serving.access.guard import Guard
+from serving.engine.assembly import assemble, served_models
+from serving.engine.features import FeatureReader
+from serving.engine.served_model import ModelSource
+from serving.http.app import build_app
+from serving.http.connection import Gate
+from serving.http.drain import Drain
+from serving.http.front import Front
+from serving.http.listener import HttpListener
+from serving.http.routes import HotRoutes
+from serving.http.shedding import Shedder
+from serving.oip import grpc_server
+from serving.oip.rest import OpenInferenceRest
+from serving.prediction_log.collector import LogCollector
+from serving.prediction_log.log import open_log
+from serving.telemetry.lane_metrics import Metrics
 
-_WARM_UP_ROUNDS = 3
-_log = logging.getLogger(__name__)
+_HANGING_SECONDS = 30.0
+"""No batch takes so long: what computes it hangs."""
 
 
 class Replica:
-    """Everything that one replica holds, built in order and closed in reverse.
+    """Everything that one replica holds, built in order and closed in reverse. Building it takes seconds.
 
     Args:
         settings: The installation's settings.
-        models: Where models come from.
+        models: The source of a registered model, by its name.
         features: Online features.
     """
 
-    def __init__(self, settings: Settings, *, models: ModelSource, features: FeatureReader) -> None:
+    def __init__(self, settings: Settings, *, models: Callable[[str], ModelSource], features: FeatureReader) -> None:
         serving = settings.serving
-        self._max_batch_size = serving.max_batch_size
-        self._metrics = Metrics(budget_seconds=serving.latency_budget_ms / 1000, spool=spool_dir(settings))
-        self._slot = ModelSlot(
-            models,
-            warm_up=self._warm_up,
-            on_load=self._metrics.model_load,
-            poll_seconds=serving.alias_poll_seconds,
-        )
-        self._log = SpoolWriter(
-            spool_dir(settings),
-            segment_bytes=serving.log.segment_bytes,
-            segment_seconds=serving.log.segment_seconds,
-            sync_seconds=serving.log.sync_seconds,
-        )
-        self._predictor = Predictor(
-            self._slot,
-            BudgetedFeatures(features),
-            self._log,
-            features_budget=serving.features_budget_ms / 1000,
-        )
-        self.endpoint = Endpoint(serving, slot=self._slot, predictor=self._predictor, metrics=self._metrics)
-        self._slot.start()
+        self._settings = serving
+        guard = Guard(serving)
+        models_served = served_models(settings)
+        metrics = Metrics({name: model.latency_budget_ms / 1000 for name, model in models_served.items()})
+        self._log = open_log(settings)
+        metrics.register(LogCollector(self._log))
+        self._engine = assemble(settings, models=models, features=features, log=self._log, metrics=metrics)
+        self.front = Front(serving, self._engine, guard, metrics, Drain(serving.drain_file))
+        self._routes = HotRoutes(self.front)
+        self.app = build_app(self.front, self._routes, {"/v2": OpenInferenceRest(self.front)})
+        self._http: HttpListener | None = None
+        self._grpc: grpc.aio.Server | None = None
+
+    async def listen(self) -> None:
+        """Listens for HTTP and gRPC, on the running event loop, once this returns.
+
+        Raises:
+            PortBusyError: A port stays taken.
+        """
+        gate = Gate(self._settings.http, Shedder(self.front, self._routes.by_path), self.front.drain)
+        self._http = HttpListener(self.app, gate, drain_seconds=self._settings.drain_seconds)
+        await self._http.start(self._settings.host, self._settings.port)
+        self._grpc = await grpc_server.start(self.front)
+
+    async def dead_because(self) -> str | None:
+        """Why this replica cannot answer and never will again, so that only a new one helps; None if it can."""
+        busy = self._engine.busy_seconds
+        if busy > _HANGING_SECONDS:
+            return f"a batch has been computed for {busy:.0f} s"
+        return None if self._http is None else self._http.dead_because()
 
     async def close(self) -> None:
-        """Answers what waits, forces the log to the disk, stops the threads."""
-        await self.endpoint.close()
-        self._slot.stop()
-        self._predictor.close()
+        """Answers what is under way, forces the log to the disk, stops the threads."""
+        if self._grpc is not None:
+            await self._grpc.stop(self._settings.drain_seconds)
+        if self._http is not None:
+            await self._http.stop()
+        await self._engine.close()
+        self.front.guard.close()
         self._log.close()
-
-    def _warm_up(self, served: ServedModel) -> None:
-        """First predictions cost ten times later ones: they are made here, at every size of batch."""
-        samples = [
-            {"title": posting.title, "description": posting.description}
-            for posting in sample_postings(datetime.now(UTC))
-        ]
-        size = 1
-        while size <= self._max_batch_size:
-            records = [samples[index % len(samples)] for index in range(size)]
-            for _ in range(_WARM_UP_ROUNDS):
-                predict(served, records)
-            size *= 2
 
 
 def build_replica(settings: Settings) -> Replica:
-    """A replica on the registry's model and the feature store's features.
+    """A replica on the registry's models and the feature store's features.
 
     Raises:
-        MissingInputError: Features are not applied, or the model's files are gone.
-        IntegrityError: The model's files are not what was registered.
+        MissingInputError: Features are not applied, or a model's files are gone.
+        IntegrityError: A model's files are not what was registered.
     """
     from plumbline.features.online import OnlineFeatureReader
     from serving.engine.registry_source import RegistryModels
 
-    return Replica(settings, models=RegistryModels(settings), features=OnlineFeatureReader(settings))
+    return Replica(
+        settings,
+        models=lambda name: RegistryModels(settings, name),
+        features=OnlineFeatureReader(settings, keep_seconds=settings.serving.features_cache_seconds),
+    )

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.ports import require_free_port
 from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
+from serving.oip.grpc_server import require_port
 from serving.prediction_log.shipper import ship_or_warn
 from serving.ray_cluster import private_ray
 
@@ -63,6 +63,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         try:
             _forget_drain(settings)
             _require_port(settings)
+            require_port(settings.serving)
             version = _require_model(settings)
             with _shipped_at_the_end(settings), _reaper(), private_ray(settings) as folder:
                 _arm()  # Ray installs a handler of its own when it starts
@@ -119,19 +120,14 @@ def _require_model(settings: Settings) -> str:
 
 def _deploy(settings: Settings) -> None:
     from ray import serve
-    from ray.serve.config import HTTPOptions
 
     from serving.deployment import APPLICATION, application, quiet_logs
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    # The replica takes host and options from here; the proxy that Ray starts besides gets a port of its own.
-    serve.start(
-        proxy_location="HeadOnly",
-        http_options=HTTPOptions(host=settings.serving.host, port=_free_port(settings.serving.host)),
-        logging_config=quiet_logs(),
-    )
+    # The replica listens itself: no proxy is started.
+    serve.start(proxy_location="Disabled", logging_config=quiet_logs())
     try:
-        serve.run(application(settings), name=APPLICATION, route_prefix="/")
+        serve.run(application(settings), name=APPLICATION, route_prefix=None)
     except RuntimeError as error:
         raise PlumblineError(f"The replica did not start: {_replica_message() or error}") from error
 
@@ -182,12 +178,6 @@ def _shipped_at_the_end(settings: Settings) -> Iterator[None]:
         yield
     finally:
         ship_or_warn(settings)
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ModelReference(BaseModel):
@@ -15,17 +16,19 @@ class ModelReference(BaseModel):
 
 
 class Timings(BaseModel):
-    """Milliseconds that the request spent, by stage."""
+    """Milliseconds that the request spent, by stage; the stages are those of its whole batch."""
 
     queue: float = Field(description="From arrival until its batch was closed.")
-    features: float = Field(description="Online features of the whole batch.")
+    features: float = Field(description="Online features.")
     encode: float = Field(description="Turning the batch into the model's input.")
-    model: float = Field(description="Forward pass of the batch.")
-    total: float = Field(description="From arrival until the answer was logged.")
+    model: float = Field(description="Forward pass.")
+    total: float = Field(description="From arrival until its batch was answered and about to be logged.")
 
 
 class Classification(BaseModel):
     """Answer to one posting."""
+
+    model_config = ConfigDict(extra="forbid")
 
     posting_id: str
     request_id: str = Field(description="The client's X-Request-ID, or one of ours. Names the answer in the log.")
@@ -35,23 +38,6 @@ class Classification(BaseModel):
     degraded: bool = Field(description="Whether defaults stand for features that could not be had in time.")
     degraded_reasons: list[str]
     timings_ms: Timings
-
-
-class ModelStatus(BaseModel):
-    """The served model."""
-
-    name: str
-    alias: str
-    version: str
-    digest: str = Field(description="SHA-256 of the model's files.")
-    loaded_at: datetime
-    labels: int = Field(description="Number of classes.")
-
-
-class Models(BaseModel):
-    """All served models."""
-
-    models: list[ModelStatus]
 
 
 class FieldProblem(BaseModel):
@@ -64,9 +50,54 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """Problem document (RFC 9457)."""
 
-    type: str
-    title: str
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = Field(description="urn:plumbline:problem: and the title.")
+    title: str = Field(description="Kind of problem, the same for every request of its kind.")
     status: int
-    detail: str
+    detail: str = Field(description="What is wrong with this request, and what to do.")
     request_id: str
     errors: list[FieldProblem] = []
+
+
+class Classifications(BaseModel):
+    """Answers to a batch: one per posting, in their order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    results: list[Classification | Problem] = Field(
+        description="Where the model cannot answer a posting, a problem stands in the answer's place."
+    )
+
+
+class ModelStatus(BaseModel):
+    """A loaded version of a served model."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    role: Literal["champion", "canary", "shadow"]
+    alias: str
+    version: str
+    digest: str = Field(description="SHA-256 of the model's files.")
+    loaded_at: datetime
+    labels: int = Field(description="Number of classes.")
+
+
+class Models(BaseModel):
+    """All loaded versions of all served models, the default model first, each model's champion first."""
+
+    models: list[ModelStatus]
+
+
+class Readiness(BaseModel):
+    """Whether requests should be sent here."""
+
+    ready: bool
+    reason: str | None = Field(description="Why not.")
+
+
+class Alive(BaseModel):
+    """The process is alive."""
+
+    status: Literal["alive"]

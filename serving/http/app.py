@@ -1,131 +1,146 @@
-"""The HTTP interface: FastAPI's schema and routes, without its per-request machinery on the one hot route."""
+"""The ASGI application of one replica: the hot routes, and behind them a FastAPI with the schema and the others."""
 
 from __future__ import annotations
 
-import time
-import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import ValidationError
+from fastapi import Depends, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plumbline import __version__
-from plumbline.data.contract import PostingRequest
-from plumbline.data.masking import MASKED_FIELDS, mask_text
-from serving.engine.endpoint import Endpoint
 from serving.errors import RequestRefusedError
-from serving.http.answers import Classification, Models, Problem
+from serving.http import schema
+from serving.http.answers import Alive, Models, ModelStatus, Readiness
+from serving.http.classify import broken, peer_of
 from serving.http.drain import ClosingConnections
-from serving.http.problems import explain_invalid, problem_response
+from serving.http.front import Front
+from serving.http.headers import new_request_id
+from serving.http.problems import MEDIA_TYPE, problem_answer
+from serving.http.routes import HotRoutes
 
-BUDGET_HEADER = "x-latency-budget-ms"
-REQUEST_ID_HEADER = "x-request-id"
-_MAX_BUDGET_MS = 60_000
-_MAX_REQUEST_ID = 128
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text}
-    for status, text in {
-        400: "The body is not JSON, or a header has a wrong value.",
-        413: "The body is too large.",
-        422: "The posting breaks the contract.",
-        500: "The model cannot answer this posting.",
-        503: "The answer would come too late, or could not be logged. Retry-After says when to try again.",
-    }.items()
-}
-
-_BODY = {"required": True, "content": {"application/json": {"schema": PostingRequest.model_json_schema()}}}
+_TITLE = "Plumbline: classify job postings"
 
 
-def build_app(endpoint: Endpoint) -> FastAPI:
-    """The ASGI application of one replica."""
-    app = FastAPI(title="Plumbline: classify job postings", version=__version__)
-    if endpoint.drain.possible:
-        app.add_middleware(ClosingConnections, drain=endpoint.drain)
+class Application:
+    """Sends a request to its route.
 
-    # FastAPI parses a declared body field by field; taking the bytes lets pydantic validate them in one go.
-    @app.post("/v1/classify", response_model=Classification, responses=_PROBLEMS, openapi_extra={"requestBody": _BODY})
-    async def classify(request: Request) -> Response:
-        """Classifies one posting."""
-        received = time.monotonic()
-        request_id = request.headers.get(REQUEST_ID_HEADER) or uuid.uuid4().hex
-        try:
-            body = await _answer(endpoint, request, request_id, received)
-        except RequestRefusedError as error:
-            endpoint.metrics.refused(error.status)
-            return problem_response(error, request_id[:_MAX_REQUEST_ID])
-        return Response(body, media_type="application/json")
+    Args:
+        hot: Answers POST by path, before anything else is looked at.
+        mounted: Applications by the first part of the path, such as `/v2`.
+        cold: Everything else.
+    """
 
-    @app.get("/v1/models")
+    def __init__(self, hot: HotRoutes, mounted: Mapping[str, ASGIApp], cold: ASGIApp) -> None:
+        self._hot = hot
+        self._by_path = hot.by_path
+        self._mounted = tuple(mounted.items())
+        self._cold = cold
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; the lifespan of the server is the cold application's."""
+        if scope["type"] != "http":
+            await self._cold(scope, receive, send)
+            return
+        path = scope["path"]
+        route = self._by_path.get(path)
+        if route is not None and scope["method"] == "POST":
+            await route(scope, receive, send)
+            return
+        for prefix, app in self._mounted:
+            if path.startswith(prefix):
+                await app(scope, receive, send)
+                return
+        if not await self._hot.refuse(scope, receive, send):
+            await self._cold(scope, receive, send)
+
+
+def build_app(front: Front, routes: HotRoutes, mounted: Mapping[str, ASGIApp]) -> ASGIApp:
+    """The ASGI application of one replica.
+
+    Args:
+        front: The engine, and what stands before it.
+        routes: The classify routes.
+        mounted: More interfaces, by the first part of their paths.
+    """
+    app: ASGIApp = Application(routes, mounted, _cold(front))
+    return ClosingConnections(app, front.drain) if front.drain.possible else app
+
+
+def _cold(front: Front) -> FastAPI:
+    # No page with the schema: its scripts would come from somebody else's server.
+    app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None)
+
+    def may_see_models(request: Request) -> None:
+        front.guard.admit(dict(request.scope["headers"]), "models", peer=peer_of(request.scope), postings=0)
+
+    @app.get(
+        "/v1/models",
+        dependencies=[Depends(may_see_models)],
+        responses=schema.problems(401, 403),
+        openapi_extra={"security": schema.SECURITY},
+    )
     async def models() -> Models:
-        """The served model: name, version, digest, since when."""
-        return Models(models=[endpoint.model_status()])
+        """The served models: name, role, version, digest, since when."""
+        lanes = front.engine.lanes.values()
+        return Models(models=[ModelStatus.model_validate(status) for lane in lanes for status in lane.status()])
 
     @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
+    async def healthz() -> Alive:
         """Whether the process is alive."""
-        return {"status": "alive"}
+        return Alive(status="alive")
 
-    @app.get("/readyz")
+    @app.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
     async def readyz() -> Response:
         """Whether a real prediction, features included, succeeds now, and no drain is asked for. It is not logged."""
-        reason = await endpoint.unready_because()
+        reason = "draining" if front.drain.requested else await front.engine.unready_because()
         return JSONResponse({"ready": reason is None, "reason": reason}, 200 if reason is None else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus metrics."""
-        return PlainTextResponse(endpoint.metrics.exposition(), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(front.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
+    @app.exception_handler(RequestRefusedError)
+    async def refused(_: Request, error: RequestRefusedError) -> Response:
+        return _response(error)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(_: Request, error: HTTPException) -> Response:
+        title = str(error.detail).lower().replace(" ", "-")
+        response = _response(RequestRefusedError(error.status_code, title, "See /openapi.json for what there is."))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> Response:
+        return _response(broken(error))
+
+    app.openapi = _document(app, front.settings.max_batch_postings)  # type: ignore[method-assign]
     return app
 
 
-async def _answer(endpoint: Endpoint, request: Request, request_id: str, received: float) -> bytes:
-    if len(request_id) > _MAX_REQUEST_ID:
-        raise RequestRefusedError(
-            400, "invalid-header", f"X-Request-ID is longer than {_MAX_REQUEST_ID} characters. Send a shorter one."
-        )
-    budget = _budget(request, endpoint.budget_seconds)
-    body = await _body(request, endpoint.max_body_bytes)
-    try:
-        posting = PostingRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise explain_invalid(error) from error
-    # As ingestion does: the model was trained on masked text, and the log must not hold personal details.
-    masked = posting.model_copy(update={name: mask_text(getattr(posting, name)) for name in MASKED_FIELDS})
-    return await endpoint.classify(masked, request_id, received, budget)
+def _response(error: RequestRefusedError) -> Response:
+    headers, body = problem_answer(error, new_request_id())
+    response = Response(body, error.status, media_type=MEDIA_TYPE)
+    response.raw_headers = headers
+    return response
 
 
-def _budget(request: Request, default: float) -> float:
-    text = request.headers.get(BUDGET_HEADER)
-    if text is None:
-        return default
-    try:
-        milliseconds = float(text)
-    except ValueError:
-        milliseconds = 0.0
-    if not 0 < milliseconds <= _MAX_BUDGET_MS:
-        raise RequestRefusedError(
-            400, "invalid-header", f"{BUDGET_HEADER} is {text!r}: give milliseconds from 1 to {_MAX_BUDGET_MS}."
-        )
-    return milliseconds / 1000
+def _document(app: FastAPI, max_postings: int) -> Callable[[], dict[str, Any]]:
+    """The schema of the cold routes, and those in front of them."""
 
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=_TITLE, version=__version__, routes=app.routes)
+            document["paths"] = {**schema.paths(max_postings), **document["paths"]}
+            parts = document.setdefault("components", {})
+            parts.setdefault("schemas", {}).update(schema.components())
+            parts["securitySchemes"] = schema.SECURITY_SCHEMES
+            app.openapi_schema = document
+        return app.openapi_schema
 
-async def _body(request: Request, limit: int) -> bytes:
-    """The body, read no further than the limit."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> RequestRefusedError:
-    return RequestRefusedError(413, "body-too-large", f"The body is larger than {limit} bytes. Shorten the posting.")
+    return openapi

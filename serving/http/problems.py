@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
-from starlette.responses import Response
 
 from serving.errors import RequestRefusedError
 
+MEDIA_TYPE = "application/problem+json"
+_CONTENT_TYPE = (b"content-type", MEDIA_TYPE.encode())
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="plumbline"')
 
-def problem_response(error: RequestRefusedError, request_id: str) -> Response:
-    """The refusal as `application/problem+json`."""
+Headers = list[tuple[bytes, bytes]]
+
+
+def problem(error: RequestRefusedError, request_id: str) -> dict[str, Any]:
+    """The refusal as a problem document."""
     document: dict[str, Any] = {
         "type": f"urn:plumbline:problem:{error.title}",
         "title": error.title,
@@ -22,17 +27,32 @@ def problem_response(error: RequestRefusedError, request_id: str) -> Response:
     }
     if error.fields:
         document["errors"] = [{"field": field, "reason": reason} for field, reason in error.fields]
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return Response(orjson.dumps(document), error.status, headers, "application/problem+json")
+    return document
 
 
-def explain_invalid(error: ValidationError) -> RequestRefusedError:
-    """What pydantic found: 400 when the body is not JSON, 422 when it breaks the posting contract."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        return RequestRefusedError(400, "invalid-json", f"The body is not JSON: {faults[0]['msg']}.")
-    fields = [(".".join(str(part) for part in fault["loc"]) or "(body)", fault["msg"]) for fault in faults]
-    named = ", ".join(field for field, _ in fields)
-    return RequestRefusedError(
-        422, "contract-violation", f"The posting breaks the contract in: {named}. Correct it.", fields=fields
-    )
+def problem_answer(error: RequestRefusedError, request_id: str) -> tuple[Headers, bytes]:
+    """Headers and body of an answer that refuses."""
+    body = orjson.dumps(problem(error, request_id))
+    headers: Headers = [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers.append(_CHALLENGE)
+    return headers, body
+
+
+def problem_bytes(error: RequestRefusedError, request_id: str, more: Headers, *, close: bool) -> bytes:
+    """The whole answer as it goes over the wire, for refusals that no application sees.
+
+    Args:
+        error: The refusal.
+        request_id: The client's, or one of ours.
+        more: Headers of every answer.
+        close: Whether the connection ends with it.
+    """
+    headers, body = problem_answer(error, request_id)
+    lines = [b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())]
+    lines += [b"%s: %s" % header for header in (*more, *headers)]
+    if close:
+        lines.append(b"connection: close")
+    return b"\r\n".join([*lines, b"", body])

@@ -10,7 +10,6 @@ from serving_standins import Features, Models, Serve, Served, WordCountModel
 from starlette.testclient import TestClient
 
 from plumbline.settings import Settings
-from serving.http.app import build_app
 from serving.replica import Replica
 
 
@@ -24,8 +23,8 @@ def serve(settings: Settings) -> Iterator[Serve]:
             update={"serving": settings.serving.model_copy(update={"alias_poll_seconds": 0.02, **changes})}
         )
         models, features = Models(model), Features()
-        replica = Replica(changed, models=models, features=features)
-        client = TestClient(build_app(replica.endpoint))
+        replica = Replica(changed, models=lambda _: models, features=features)
+        client = TestClient(replica.app)
         client.__enter__()
         running.append(Served(client, replica, models, features, changed))
         return running[-1]

@@ -1,0 +1,142 @@
+"""The hot routes: one posting, and a batch of them. Plain ASGI, without a framework's work per request."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from serving.engine.intake import parse_posting, parse_postings
+from serving.engine.lane import Lane
+from serving.engine.query import Answer, Query
+from serving.errors import RequestRefusedError
+from serving.http.bodies import read_body
+from serving.http.front import Front
+from serving.http.headers import assignment_key_of, budget_of, check_json, new_request_id, request_id_of
+from serving.http.problems import Headers, problem, problem_answer
+
+_UNAVAILABLE = 503
+_JSON = (b"content-type", b"application/json")
+_log = logging.getLogger(__name__)
+
+
+class Classify:
+    """Answers one posting by one model.
+
+    Args:
+        front: The engine, and what stands before it.
+        lane: The model.
+    """
+
+    def __init__(self, front: Front, lane: Lane) -> None:
+        settings = front.settings
+        self.lane = lane
+        self.budget_seconds = lane.budget_seconds
+        self._front = front
+        self._max_depth = settings.http.max_json_depth
+        self._max_bytes = settings.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        received = time.monotonic()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = ""
+        status, more = 200, [_JSON]
+        try:
+            request_id = request_id_of(headers)
+            body = await self._answer(scope, headers, receive, request_id, received)
+        except RequestRefusedError as error:
+            status, more, body = self._refused(error, request_id)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the log says it
+            _log.exception("Request %s broke the endpoint.", request_id)
+            status, more, body = self._refused(broken(error), request_id)
+        if status == 200:
+            more = [_JSON, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": more})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, received: float
+    ) -> bytes:
+        client = self._front.guard.admit(headers, "classify", peer=peer_of(scope))
+        budget = budget_of(headers, self.budget_seconds)
+        key = assignment_key_of(headers)
+        check_json(headers)
+        posting = parse_posting(await read_body(headers, receive, self._max_bytes), max_depth=self._max_depth)
+        query = Query(posting, request_id, received, received + budget, client.id, key)
+        return (await self.lane.answer(query)).body()
+
+    def _refused(self, error: RequestRefusedError, request_id: str) -> tuple[int, Headers, bytes]:
+        request_id = request_id or new_request_id()
+        self._front.refused(error, request_id, model=self.lane.name)
+        headers, body = problem_answer(error, request_id)
+        if error.status == 413:
+            headers.append((b"connection", b"close"))  # the rest of it is not worth reading
+        return error.status, headers, body
+
+
+class ClassifyBatch(Classify):
+    """Answers many postings by one model; each gets its answer or its problem, in their order."""
+
+    def __init__(self, front: Front, lane: Lane) -> None:
+        super().__init__(front, lane)
+        settings = front.settings
+        self.budget_seconds = settings.batch_latency_budget_ms / 1000
+        self._max_bytes = settings.max_batch_body_bytes
+        self._max_postings = settings.max_batch_postings
+
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, received: float
+    ) -> bytes:
+        client = self._front.guard.admit(headers, "classify", peer=peer_of(scope), postings=0)
+        budget = budget_of(headers, self.budget_seconds)
+        key = assignment_key_of(headers)
+        check_json(headers)
+        body = await read_body(headers, receive, self._max_bytes)
+        postings = await parse_postings(body, limit=self._max_postings, max_depth=self._max_depth)
+        self._front.guard.charge(client, len(postings))
+        deadline = received + budget
+        answers = await self.lane.answer_all(
+            [
+                Query(posting, f"{request_id}/{row}", received, deadline, client.id, key)
+                for row, posting in enumerate(postings)
+            ]
+        )
+        _raise_if_none_was_tried(answers)
+        return (
+            b'{"results":['
+            + b",".join(_item(answer, f"{request_id}/{row}") for row, answer in enumerate(answers))
+            + b"]}"
+        )
+
+
+def peer_of(scope: Scope) -> str:
+    """Address of the client; empty where the server does not know it."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def broken(error: Exception) -> RequestRefusedError:
+    """What a client is told of a fault that is ours: its kind, nothing of what it says."""
+    return RequestRefusedError(
+        500, "internal-error", f"The endpoint broke ({type(error).__name__}). Its log says more, by the request's id."
+    )
+
+
+def _item(answer: Answer | RequestRefusedError, request_id: str) -> bytes:
+    return answer.body() if isinstance(answer, Answer) else orjson.dumps(problem(answer, request_id))
+
+
+def _raise_if_none_was_tried(answers: Sequence[Answer | RequestRefusedError]) -> None:
+    """A batch that came at a bad time as a whole is refused as a whole, so that clients retry it as they would one."""
+    first = answers[0]
+    if isinstance(first, RequestRefusedError) and all(
+        isinstance(answer, RequestRefusedError) and answer.status == _UNAVAILABLE for answer in answers
+    ):
+        raise first

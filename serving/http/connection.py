@@ -1,0 +1,296 @@
+"""One client's connection: uvicorn's protocol with limits on what a client may hold, and a cheap way to refuse.
+
+Why here and not in the application: an overloaded service must refuse for much less than an answer costs, and the end
+of the headers is the one place before a body is read, a task is made and an application is called. It is also here
+that slow clients are seen, of which no application knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from plumbline.settings.serving_http import HttpSettings
+from serving.errors import RequestRefusedError
+from serving.http.drain import Drain
+from serving.http.problems import problem_bytes
+from serving.http.shedding import Shedder
+
+_LINGER_SECONDS = 2.0
+"""How long a closing connection is still read from, so that the client gets to read its answer: closing a socket that
+holds unread bytes resets it, and a reset discards what the client has not read yet."""
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(enum.Enum):
+    """What a connection waits for."""
+
+    NEW = "first byte"
+    HEAD = "rest of the headers"
+    BODY = "rest of the body"
+    ANSWER = "answer"
+    IDLE = "next request"
+    LINGER = "the client to close"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What all connections of a listener share."""
+
+    limits: HttpSettings
+    shedder: Shedder
+    drain: Drain
+
+
+class _Refused:
+    """Stands where uvicorn keeps the request that it is answering: this one is answered."""
+
+    response_complete = True
+    keep_alive = True
+
+    class message_event:  # noqa: N801 - uvicorn's name
+        """Nobody waits for it."""
+
+        @staticmethod
+        def set() -> None:
+            """Wakes nobody."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection.
+
+    Args:
+        config: uvicorn's.
+        server_state: uvicorn's.
+        app_state: uvicorn's.
+        gate: Limits, shedding, drain.
+        _loop: The event loop.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        gate: Gate,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._gate = gate
+        self._limits = gate.limits
+        self._phase = Phase.NEW
+        self._since = self.loop.time()
+        self._head_bytes = 0
+        self._unread_since: float | None = None
+        self._surplus = False
+        self._task: asyncio.Task[None] | None = None
+        self._seconds = {
+            Phase.NEW: gate.limits.header_seconds,
+            Phase.HEAD: gate.limits.header_seconds,
+            Phase.BODY: gate.limits.body_seconds,
+            Phase.IDLE: gate.limits.keep_alive_seconds,
+            Phase.LINGER: _LINGER_SECONDS,
+        }
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._surplus = len(self.connections) > self._limits.max_connections
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._task is not None and not self._task.done():
+            self._task.cancel()  # nobody waits for the answer any more: its query leaves the queue
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is Phase.LINGER:
+            return
+        if self._phase in (Phase.NEW, Phase.IDLE):
+            self._enter(Phase.HEAD)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # asked for another protocol, answered in this one
+        except httptools.HttpParserError:
+            self._end(RequestRefusedError(400, "invalid-http", "This is not HTTP. Check what is sent here."))
+            return
+        if self._phase is Phase.HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.max_header_bytes:
+                self._end(self._headers_too_large())
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread_since = None
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._enter(Phase.HEAD)
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._enter(Phase.BODY)
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().on_headers_complete()  # sent before the answer to the last one: it waits its turn
+            return
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._limits.max_header_bytes:
+            self._end(self._headers_too_large())
+            return
+        if self._surplus or len(self.tasks) >= self._limits.max_requests:
+            error = self._too_many()
+            self._refuse(error, self._gate.shedder.count(error), close=self._surplus)
+            return
+        refusal = self._gate.shedder.refusal(self.url, self.headers)
+        if refusal is not None:
+            self._refuse(*refusal, close=self.expect_100_continue or not self.parser.should_keep_alive())
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._phase is Phase.LINGER:
+            return
+        super().on_message_complete()
+        answered = self.cycle is None or self.cycle.response_complete
+        self._enter(Phase.IDLE if answered else Phase.ANSWER)
+
+    # What becomes of a request.
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.transport = _Outlet(self)  # type: ignore[assignment]
+        task = self.loop.create_task(self._run(cycle, app))
+        self._task = task
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await app(cycle.scope, cycle.receive, cycle.send)
+        except asyncio.CancelledError:
+            if not cycle.disconnected and not cycle.response_complete:
+                self.transport.abort()
+        except Exception:  # noqa: BLE001 - uvicorn's loop must outlive any request
+            _log.exception("The application broke.")
+            self.transport.abort()
+        else:
+            if not cycle.disconnected and not cycle.response_complete:
+                _log.error("The application did not answer %s.", cycle.scope["path"])
+                self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing() or self._phase is Phase.LINGER:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._phase is Phase.ANSWER:
+            self._enter(Phase.IDLE)
+
+    def _refuse(self, error: RequestRefusedError, request_id: str, *, close: bool) -> None:
+        """Answers at the headers.
+
+        The connection stays: its body is read and dropped, which costs next to nothing, since bodies are small and
+        mostly arrive together with their headers. Closing it would cost the client a new connection, and the endpoint
+        accepting it, at the very time when it has no time to spare.
+        """
+        close = close or self._gate.drain.requested
+        self.cycle = _Refused()  # type: ignore[assignment]
+        self.server_state.total_requests += 1
+        self.transport.write(problem_bytes(error, request_id, self.server_state.default_headers, close=close))
+        if close:
+            self._close()
+
+    def _end(self, error: RequestRefusedError) -> None:
+        """Answers a client that cannot be understood or waited for, and closes; answers that have begun are cut off."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started or self.pipeline:
+                self.transport.abort()
+                return
+            self.cycle.disconnected = True
+            if self._task is not None:
+                self._task.cancel()
+        self._refuse(error, self._gate.shedder.count(error), close=True)
+
+    def _close(self) -> None:
+        """Closes once the client has had the chance to read its answer."""
+        if self.transport.is_closing():
+            return
+        if self._phase in (Phase.HEAD, Phase.BODY):
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self._enter(Phase.LINGER)
+        else:
+            self.transport.close()
+
+    # Time.
+
+    def expire(self, now: float) -> None:
+        """Ends the connection if it has been waiting for its client for too long; called every moment.
+
+        Args:
+            now: The loop's time.
+        """
+        if self._unread_since is not None and now - self._unread_since > self._limits.answer_seconds:
+            self.transport.abort()
+            return
+        if self.flow.read_paused or now - self._since <= self._seconds.get(self._phase, now):
+            return
+        if self._phase in (Phase.NEW, Phase.IDLE, Phase.LINGER):
+            self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
+        elif self._phase is Phase.HEAD:
+            self._end(_too_slow("headers", self._limits.header_seconds))
+        elif self.cycle is not None and self.cycle.response_complete:
+            self.transport.abort()  # answered, and still sending
+        else:
+            self._end(_too_slow("body", self._limits.body_seconds))
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._since = self.loop.time()
+
+    def _headers_too_large(self) -> RequestRefusedError:
+        limit = self._limits.max_header_bytes
+        return RequestRefusedError(431, "headers-too-large", f"The headers are larger than {limit} bytes. Send fewer.")
+
+    def _too_many(self) -> RequestRefusedError:
+        what = "connections" if self._surplus else "requests"
+        return RequestRefusedError(
+            503, f"too-many-{what}", f"Too many {what} at once. Retry later, send less, or add replicas.", retry_after=1
+        )
+
+
+class _Outlet:
+    """The transport as uvicorn's answer sees it: closing it leaves the client time to read the answer."""
+
+    __slots__ = ("_connection", "is_closing", "write")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        """Called by uvicorn after an answer that ends the connection."""
+        self._connection._close()
+
+
+def _too_slow(what: str, seconds: float) -> RequestRefusedError:
+    return RequestRefusedError(408, "too-slow", f"The {what} took longer than {seconds:g} s. Send them faster.")

@@ -1,0 +1,39 @@
+"""What the routes share: the engine, and everything that a request passes on its way to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from plumbline.settings.serving import ServingSettings
+from serving.access.guard import Guard
+from serving.engine.engine import Engine
+from serving.errors import RequestRefusedError
+from serving.http.drain import Drain
+from serving.telemetry.lane_metrics import Metrics
+from serving.telemetry.refusals import RefusalLog
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The engine, and everything that a request passes on its way to it."""
+
+    settings: ServingSettings
+    engine: Engine
+    guard: Guard
+    metrics: Metrics
+    drain: Drain
+    refusals: RefusalLog = field(default_factory=RefusalLog)
+
+    def refused(
+        self, error: RequestRefusedError, request_id: str, *, model: str = "", client: str | None = None
+    ) -> None:
+        """Counts and logs a request that gets no prediction.
+
+        Args:
+            error: What its client is told.
+            request_id: Names the request.
+            model: What was asked, where that is known.
+            client: Who asked, where that is known.
+        """
+        self.metrics.requests.labels(model, str(error.status), error.title).inc()
+        self.refusals.refused(error, model=model, request_id=request_id, client=client)
