@@ -33,6 +33,7 @@ TAG_LIMITS = "plumbline.release.limits"
 TAG_ENDING = "plumbline.release.ending"
 TAG_ENDED = "plumbline.release.ended_at"
 TAG_WHY = "plumbline.release.why"
+TAG_VERDICT_SAID = "plumbline.release.verdict"
 
 _PREFIX = "release "
 _Entries = list[AuditEntry]
@@ -66,6 +67,9 @@ class Release:
     why: str | None = None
     """Reason of the ending."""
 
+    verdict: str | None = field(default=None, compare=False)
+    """The judge's last, as `keep_verdict` was told it."""
+
     def to_json(self) -> dict[str, Any]:
         """Plain form, times as ISO 8601 text, without the limits."""
         return {
@@ -78,6 +82,7 @@ class Release:
             "started_at": self.started_at.isoformat(),
             "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
             "why": self.why,
+            "verdict": self.verdict,
         }
 
 
@@ -133,7 +138,7 @@ class Releases:
             found = self._registry.get(version)
             self._require_startable(found)
             release_id = uuid.uuid4().hex[:12]
-            self._registry.remove_tags(version, [TAG_ENDING, TAG_ENDED, TAG_WHY])
+            self._registry.remove_tags(version, [TAG_ENDING, TAG_ENDED, TAG_WHY, TAG_VERDICT_SAID])
             self._registry.set_tags(
                 version,
                 {
@@ -219,6 +224,12 @@ class Releases:
     ) -> None:
         """Writes what was found about a release to the audit log. Needs no registry."""
         self._log(what, release.version, reason, {"release": release.id, **numbers}, who=who)
+
+    def keep_verdict(self, release: Release, said: str, why: str, numbers: Mapping[str, Any]) -> None:
+        """Keeps a verdict with the release and in the audit log."""
+        with self._answering():
+            self._registry.set_tags(release.version, {TAG_VERDICT_SAID: said})
+        self.note("verdict", release, why, numbers)
 
     def history(self) -> _Entries:
         """Every change of every release, and every verdict, oldest first."""
@@ -316,6 +327,7 @@ def _release(found: ModelVersion) -> Release | None:
         ending=cast(Ending | None, ending),
         ended_at=datetime.fromisoformat(tags[TAG_ENDED]) if TAG_ENDED in tags else None,
         why=tags.get(TAG_WHY),
+        verdict=tags.get(TAG_VERDICT_SAID),
     )
 
 
