@@ -140,6 +140,18 @@ def test_a_logged_value_that_serving_made_up_is_found(served: Settings, postings
     assert [mismatch["feature"] for mismatch in report.mismatches] == ["posting_title_words"]
 
 
+def test_shadows_rows_count_for_nothing_and_masked_features_are_refused(
+    served: Settings, postings: pd.DataFrame
+) -> None:
+    log = _log(served, postings, AS_OF, AS_OF + timedelta(days=1)).assign(role="champion", masked=None)
+    shadow = log.assign(role="shadow", features="{}")
+    report = check_logged(served, pd.concat([log, shadow]))
+    assert report.checked == report.matched == len(log)
+    masked = log.assign(masked=[["company:hash", "features.company_postings:drop"]] * len(log))
+    with pytest.raises(ContractError, match=r"masks features\.company_postings:drop:"):
+        check_logged(served, masked)
+
+
 def test_a_log_without_features_is_refused(served: Settings, postings: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match="features"):
         check_logged(served, postings.head(3))

@@ -94,13 +94,13 @@ def check_logged(settings: Settings, log: pd.DataFrame, *, known_until: datetime
     Args:
         settings: Store, service, tolerance.
         log: One row per prediction: the posting's fields that the service reads, and `features`, the values used, as
-            a mapping or its JSON text.
+            a mapping or its JSON text. Rows whose `role` is `shadow` are left out: they repeat those of an answer.
         known_until: What the online store had been brought up to when the predictions were made; None takes its
             present state. A posting later than it is compared with the rows of then, and their age at its own time.
 
     Raises:
         MissingInputError: Nothing has been applied, built or materialised.
-        ContractError: The log lacks a column, or `features` is not a mapping.
+        ContractError: The log lacks a column, `features` is not a mapping, or the log's policy has masked features.
     """
     built_views(settings)
     store = open_feature_store(settings)
@@ -110,6 +110,9 @@ def check_logged(settings: Settings, log: pd.DataFrame, *, known_until: datetime
         raise MissingInputError("The online store was never materialised. Run `plumbline features materialize` first.")
     if "features" not in log.columns:
         raise ContractError("The prediction log has no column 'features'; it holds the values that were used.")
+    if "role" in log.columns:
+        log = log[log["role"] != "shadow"]
+    _refuse_masked(log)
     log = log.reset_index(drop=True)
     offline = join_features(store, plan, log)
     _hold_to(settings, store, plan, offline, until)
@@ -134,6 +137,18 @@ def _hold_to(
         fresh = offline.loc[later, "event_timestamp"] - last <= view.ttl
         for name in view.features:
             offline.loc[later, name] = then[name].where(fresh, None)
+
+
+def _refuse_masked(log: pd.DataFrame) -> None:
+    """Values that the log's policy took away or hashed would all count as wrong."""
+    if "masked" not in log.columns:
+        return
+    masked = sorted({name for names in log["masked"] if names is not None for name in names})
+    if hidden := [name for name in masked if name.startswith("features")]:
+        raise ContractError(
+            f"The prediction log's policy masks {', '.join(hidden)}: parity cannot be told from it. "
+            "Take them out of serving.log.mask, or check predictions from before they were masked."
+        )
 
 
 def _logged_vector(plan: ServicePlan, features: Any) -> FeatureVector:
