@@ -21,6 +21,7 @@ from serving.http.front import Front
 from serving.http.headers import new_request_id
 from serving.http.problems import MEDIA_TYPE, problem_answer
 from serving.http.routes import HotRoutes
+from serving.oip import openapi
 
 _TITLE = "Plumbline: classify job postings"
 
@@ -133,14 +134,14 @@ def _response(error: RequestRefusedError) -> Response:
 def _document(app: FastAPI, max_postings: int) -> Callable[[], dict[str, Any]]:
     """The schema of the cold routes, and those in front of them."""
 
-    def openapi() -> dict[str, Any]:
+    def build() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=_TITLE, version=__version__, routes=app.routes)
-            document["paths"] = {**schema.paths(max_postings), **document["paths"]}
+            document["paths"] = {**schema.paths(max_postings), **openapi.paths(), **document["paths"]}
             parts = document.setdefault("components", {})
-            parts.setdefault("schemas", {}).update(schema.components())
+            parts.setdefault("schemas", {}).update(schema.components() | openapi.components(max_postings))
             parts["securitySchemes"] = schema.SECURITY_SCHEMES
             app.openapi_schema = document
         return app.openapi_schema
 
-    return openapi
+    return build

@@ -98,10 +98,13 @@ class Inference:
         rows = require_whole(request.inputs)
         self._guard.charge(client, rows)
         row_ids = _row_ids(call.request_id, rows)
-        postings = await postings_of(request.inputs, row_ids)
         budget = min(request.timeout, call.budget)
         if budget == math.inf:
             budget = lane.budget_seconds if rows == 1 else self._batch_budget
+        # Before the work of reading the row: under overload, refusing has to cost little.
+        if rows == 1 and (overloaded := lane.overloaded(budget)) is not None:
+            raise overloaded
+        postings = await postings_of(request.inputs, row_ids)
         queries = [
             Query(
                 posting,

@@ -178,9 +178,7 @@ def _document(text: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def _objects(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    found = document.get(name)
-    if found is None:
-        return []
+    found = document.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise invalid(f"The request's {name} are not a list of objects.")
     return found
