@@ -14,7 +14,7 @@ from serving.engine.lane import Lane
 from serving.engine.served_model import ModelSlot, ModelSource, ServedModel
 from serving.engine.variants import Variants
 from serving.engine.warm_up import measure
-from serving.telemetry.lane_metrics import LaneMetrics, Metrics
+from serving.telemetry.metrics import LaneMetrics, Metrics
 
 
 def served_models(settings: Settings) -> dict[str, ServedModelSettings]:

@@ -22,7 +22,7 @@ from serving.engine.variants import ModelStatus, Variants
 from serving.engine.warm_up import measure
 from serving.errors import RequestRefusedError
 from serving.samples import sample_postings
-from serving.telemetry.lane_metrics import LaneMetrics, Variant
+from serving.telemetry.metrics import LaneMetrics, Variant
 
 _log = logging.getLogger(__name__)
 

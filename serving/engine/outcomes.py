@@ -9,7 +9,7 @@ from serving.engine.computation import Stages
 from serving.engine.items import Item
 from serving.engine.query import Role
 from serving.engine.release_hook import Outcome, ReleaseHook
-from serving.telemetry.lane_metrics import LaneMetrics
+from serving.telemetry.metrics import LaneMetrics
 
 
 class Observer:

@@ -126,9 +126,23 @@ class BatchQueue:
         self.batch_time.observe(len(batch), now - self._closed)
         if self._waiting:
             self._ask_in_time()
+        failed: list[Item] = []
         for item in batch:
-            answered = item.answer if error is None else None
-            item.settle(answered or _refusal(item, item.error or error))
+            if error is None and item.answer is not None:
+                item.settle(item.answer)
+            else:
+                item.error = item.error or _known(error)
+                failed.append(item)
+                item.settle(_refusal(item.error))
+        if failed:
+            # One line for a batch: where nothing can be answered, a line for each query would be the next trouble.
+            _log.error(
+                "%d of %d requests of a batch could not be answered, %s among them.",
+                len(failed),
+                len(batch),
+                failed[0].query.request_id,
+                exc_info=failed[0].error,
+            )
         # Runs after the clients' tasks, which were woken before it: what they took is how long answers need to leave.
         asyncio.get_running_loop().call_soon(self._left, len(batch), now)
         self._on_batch(batch, self._stages)
@@ -203,11 +217,13 @@ class BatchQueue:
             self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_around)
 
 
-def _refusal(item: Item, error: BaseException | None) -> RequestRefusedError:
+def _known(error: BaseException | None) -> Exception:
+    return error if isinstance(error, Exception) else RuntimeError(f"the computation broke off: {error!r}")
+
+
+def _refusal(error: Exception) -> RequestRefusedError:
     if isinstance(error, UnavailableError):
         return RequestRefusedError(503, "unavailable", f"Not answered: {error}.", retry_after=1)
-    if not item.settled:
-        _log.error("Request %s could not be answered.", item.query.request_id, exc_info=error)
     return RequestRefusedError(
         500, "prediction-failed", f"The model cannot answer this posting ({type(error).__name__})."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from posting_stream import START
 
@@ -11,27 +11,25 @@ from plumbline.features.memory import RowMemory
 from plumbline.features.online import OnlineFeatureReader
 from plumbline.settings import Settings
 
-ROW = (datetime(2026, 1, 1, tzinfo=UTC), {"count": 3})
-
 
 def test_rows_serve_for_their_time_from_when_they_were_asked_for() -> None:
-    memory = RowMemory(2.0, 10)
-    memory.keep({"a": (ROW,), "none": (None,)}, asked=100.0)
-    assert memory.find(["a", "a", "none", "b"], 101.9) == ({"a": (ROW,), "none": (None,)}, ["b"])
+    memory = RowMemory[str](2.0, 10)
+    memory.keep({"a": "row", "none": "nothing"}, asked=100.0)
+    assert memory.find(["a", "a", "none", "b"], 101.9) == ({"a": "row", "none": "nothing"}, ["b"])
     assert memory.find(["a"], 102.0) == ({}, ["a"])
 
 
 def test_what_was_asked_for_longest_ago_gives_way() -> None:
-    memory = RowMemory(100.0, 2)
-    memory.keep({"a": (ROW,), "b": (ROW,)}, asked=1.0)
-    memory.keep({"a": (ROW,)}, asked=2.0)
-    memory.keep({"c": (ROW,)}, asked=3.0)
+    memory = RowMemory[str](100.0, 2)
+    memory.keep({"a": "row", "b": "row"}, asked=1.0)
+    memory.keep({"a": "row"}, asked=2.0)
+    memory.keep({"c": "row"}, asked=3.0)
     assert memory.find(["a", "b", "c"], 4.0)[1] == ["b"]
 
 
 def test_without_a_time_nothing_is_kept() -> None:
-    memory = RowMemory(0.0, 2)
-    memory.keep({"a": (ROW,)}, asked=1.0)
+    memory = RowMemory[str](0.0, 2)
+    memory.keep({"a": "row"}, asked=1.0)
     assert memory.find(["a"], 1.0) == ({}, ["a"])
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from typing import Generic, TypeVar
 
-Row = tuple[datetime, dict[str, float | int | str | None]] | None
-"""Time of a view's row and its values by feature; None where the store holds none."""
+Rows = TypeVar("Rows")
 
 
-class RowMemory:
+class RowMemory(Generic[Rows]):
     """The rows of one kind of entity, each for a few seconds. That there is no row is remembered too.
 
     Args:
@@ -21,10 +20,10 @@ class RowMemory:
     def __init__(self, seconds: float, entities: int) -> None:
         self._seconds = seconds
         self._entities = entities
-        self._rows: dict[str, tuple[float, tuple[Row, ...]]] = {}
+        self._rows: dict[str, tuple[float, Rows]] = {}
         self._lock = threading.Lock()
 
-    def find(self, keys: Sequence[str], now: float) -> tuple[dict[str, tuple[Row, ...]], list[str]]:
+    def find(self, keys: Sequence[str], now: float) -> tuple[dict[str, Rows], list[str]]:
         """The rows of each distinct entity that are fresh enough, and the entities for which there are none.
 
         Args:
@@ -32,7 +31,7 @@ class RowMemory:
             now: `time.monotonic()`.
         """
         oldest = now - self._seconds
-        found: dict[str, tuple[Row, ...]] = {}
+        found: dict[str, Rows] = {}
         absent: dict[str, None] = {}
         for key in keys:
             if key in found:
@@ -44,7 +43,7 @@ class RowMemory:
                 absent[key] = None
         return found, list(absent)
 
-    def keep(self, rows: Mapping[str, tuple[Row, ...]], asked: float) -> None:
+    def keep(self, rows: Mapping[str, Rows], asked: float) -> None:
         """Remembers rows that were asked for at `asked` (`time.monotonic()`)."""
         if not self._seconds:
             return

@@ -20,11 +20,12 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from plumbline.errors import ContractError, DependencyError
-from plumbline.features.compare import none_for_nan
-from plumbline.features.memory import Row, RowMemory
+from plumbline.features.memory import RowMemory
 from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
 from plumbline.features.store import open_feature_store
 from plumbline.settings import Settings
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -33,6 +34,9 @@ class FeatureVector:
 
     values: dict[str, float | int | str | None]
     """Every feature of the service, in its order; None where there is none to be had."""
+
+    time: datetime = _NEVER
+    """The posting's own, UTC: ages are counted to it."""
 
     expired: list[str] = field(default_factory=list)
     """Views whose row is older than their TTL at the posting's time: their values are None."""
@@ -43,8 +47,61 @@ class FeatureVector:
     later: list[str] = field(default_factory=list)
     """Views whose row is later than the posting: serving it would tell the posting its future. Values are None."""
 
-    age_seconds: dict[str, float] = field(default_factory=dict)
-    """Age of each view's row at the posting's time, by view; negative for `later`, absent for `missing`."""
+    row_times: dict[str, datetime] = field(default_factory=dict)
+    """Time of each view's row, by view; absent for `missing`."""
+
+    @property
+    def age_seconds(self) -> dict[str, float]:
+        """Age of each view's row at the posting's time, by view; negative for `later`, absent for `missing`."""
+        return {name: (self.time - row_time).total_seconds() for name, row_time in self.row_times.items()}
+
+
+Row = tuple[datetime, dict[str, float | int | str | None]] | None
+"""Time of a view's row and its values by feature; None where the store holds none."""
+
+
+class EntityRows:
+    """The rows of one company, or board, of all the views with this key.
+
+    Args:
+        views: The views.
+        rows: The row of each.
+    """
+
+    __slots__ = ("_end", "_rows", "_start", "_times", "_values")
+
+    def __init__(self, views: Sequence[BatchViewPlan], rows: Sequence[Row]) -> None:
+        self._rows = list(zip(views, rows, strict=True))
+        self._values: dict[str, float | int | str | None] = {}
+        self._times: dict[str, datetime] = {}
+        self._start, self._end = _NEVER, _NEVER
+        found = [(view, row) for view, row in zip(views, rows, strict=True) if row is not None]
+        for view, (row_time, values) in found:
+            self._times[view.name] = row_time
+            self._values |= values
+        if len(found) == len(rows):
+            # Postings of this span, which are nearly all, take every row as it is.
+            self._start = max(row_time for _, (row_time, _) in found)
+            self._end = min(row_time + view.ttl for view, (row_time, _) in found)
+
+    def put_into(self, vector: FeatureVector) -> None:
+        """Gives a posting the values that it may see."""
+        instant = vector.time
+        vector.row_times.update(self._times)
+        if self._start <= instant <= self._end:
+            vector.values.update(self._values)
+            return
+        for view, row in self._rows:
+            if row is None:
+                vector.missing.append(view.name)
+                continue
+            row_time, values = row
+            if row_time > instant:
+                vector.later.append(view.name)
+            elif instant - row_time > view.ttl:
+                vector.expired.append(view.name)
+            else:
+                vector.values.update(values)
 
 
 class OnlineFeatureReader:
@@ -82,7 +139,7 @@ class OnlineFeatureReader:
             key: tuple(view for view in self._plan.batch if view.key == key)
             for key in dict.fromkeys(view.key for view in self._plan.batch)
         }
-        self._memories = {key: RowMemory(keep_seconds, keep_entities) for key in self._views}
+        self._memories = {key: RowMemory[EntityRows](keep_seconds, keep_entities) for key in self._views}
         for view in self._plan.batch:
             self._rows(view, [""])
 
@@ -105,7 +162,7 @@ class OnlineFeatureReader:
             DependencyError: The online store does not answer.
         """
         times = [_time(posting) for posting in postings]
-        rows: dict[str, dict[str, tuple[Row, ...]]] = {}
+        rows: dict[str, dict[str, EntityRows]] = {}
         for key, views in self._views.items():
             memory = self._memories[key]
             found, absent = memory.find(_keys(postings, key), time.monotonic())
@@ -113,7 +170,10 @@ class OnlineFeatureReader:
                 # Before the read: what is materialised while it runs must not count as seen.
                 asked = time.monotonic()
                 columns = [self._rows(view, absent) for view in views]
-                read = dict(zip(absent, zip(*columns, strict=True), strict=True))
+                read = {
+                    name: EntityRows(views, of_name)
+                    for name, of_name in zip(absent, zip(*columns, strict=True), strict=True)
+                }
                 memory.keep(read, asked)
                 found |= read
             rows[key] = found
@@ -126,7 +186,7 @@ class OnlineFeatureReader:
             ContractError: A posting has no time, or one without a time zone.
         """
         now = time.monotonic()
-        rows: dict[str, dict[str, tuple[Row, ...]]] = {}
+        rows: dict[str, dict[str, EntityRows]] = {}
         kept: list[Mapping[str, Any]] = list(postings)
         for key, memory in self._memories.items():
             rows[key], absent = memory.find(_keys(kept, key), now)
@@ -142,23 +202,23 @@ class OnlineFeatureReader:
         self,
         postings: Sequence[Mapping[str, Any]],
         times: list[datetime],
-        rows: Mapping[str, Mapping[str, tuple[Row, ...]]],
+        rows: Mapping[str, Mapping[str, EntityRows]],
     ) -> list[FeatureVector]:
-        vectors = [FeatureVector(values=self._empty.copy()) for _ in postings]
-        for key, views in self._views.items():
+        vectors = [FeatureVector(self._empty.copy(), instant) for instant in times]
+        for key in self._views:
             of_key = rows[key]
-            for name, instant, vector in zip(_keys(postings, key), times, vectors, strict=True):
-                for view, row in zip(views, of_key[name], strict=True):
-                    _take(view, row, instant, vector)
+            for name, vector in zip(_keys(postings, key), vectors, strict=True):
+                of_key[name].put_into(vector)
         columns: dict[str, list[Any]] = {
             name: [posting.get(name) for posting in postings] for name in self._plan.inputs
         }
         columns["event_timestamp"] = times
         for wanted in self._plan.on_demand:
             computed = wanted.compute(columns)
-            for name in wanted.features:
-                for vector, value in zip(vectors, computed[name], strict=True):
-                    vector.values[name] = none_for_nan(value)
+            # NaN, which is what differs from itself, is pandas' way to say none.
+            stated = ([None if value != value else value for value in computed[name]] for name in wanted.features)  # noqa: PLR0124
+            for vector, values in zip(vectors, zip(*stated, strict=True), strict=True):
+                vector.values.update(zip(wanted.features, values, strict=True))
         return vectors
 
     def _rows(self, view: BatchViewPlan, keys: list[str]) -> list[Row]:
@@ -189,21 +249,6 @@ def _plain(view: BatchViewPlan, row_time: datetime | None, values: dict[str, Val
         kind = value.WhichOneof("val") if value is not None else None
         plain[name] = getattr(value, kind) if kind else None
     return row_time, plain
-
-
-def _take(view: BatchViewPlan, row: Row, instant: datetime, vector: FeatureVector) -> None:
-    if row is None:
-        vector.missing.append(view.name)
-        return
-    row_time, values = row
-    age = instant - row_time
-    vector.age_seconds[view.name] = age.total_seconds()
-    if age.days < 0:
-        vector.later.append(view.name)
-    elif age > view.ttl:
-        vector.expired.append(view.name)
-    else:
-        vector.values.update(values)
 
 
 def _time(posting: Mapping[str, Any]) -> datetime:
