@@ -37,10 +37,13 @@ def send_all(
     *,
     request_ids: Sequence[str],
     timeout: float,
+    paths: Sequence[str] | None = None,
     headers: Mapping[str, str] | None = None,
     on_answer: OnAnswer | None = None,
+    on_begin: Callable[[Recorder], None] | None = None,
     tls: ssl.SSLContext | None = None,
     most_connections: int | None = None,
+    start: float | None = None,
 ) -> Exchanges:
     """Open loop: sends each body at its due time, over as many kept-alive connections as it takes.
 
@@ -50,26 +53,32 @@ def send_all(
         due: Seconds from the start, ascending.
         request_ids: One per due time, sent as X-Request-ID.
         timeout: Seconds after which a request is given up, from its being taken up.
+        paths: One per due time, in place of the address's own.
         headers: Further headers of each request.
         on_answer: Called with number, status and body of each answer; without it bodies are not read.
+        on_begin: Called with the notes before the first request; they grow while the run goes on.
         tls: For https; default: the system's authorities.
         most_connections: Default: as many as the process may have files.
+        start: Instant of `time.monotonic()` from which due times count; default: at once.
 
     Raises:
         UserError: The address or a header cannot be used, or the lengths differ.
         DependencyError: The host has no address.
     """
     instants = np.asarray(due, dtype=np.float64)
-    if not len(bodies) == len(instants) == len(request_ids):
-        raise UserError(
-            f"{len(bodies)} bodies, {len(instants)} due times, {len(request_ids)} ids: give as many of each."
-        )
+    if {len(bodies), len(request_ids), len(bodies if paths is None else paths)} != {len(instants)}:
+        raise UserError(f"There are {len(instants)} due times: give as many bodies, ids and paths.")
     if np.any(np.diff(instants) < 0):
         raise UserError("The due times are not in ascending order.")
     target = resolve(url, headers, tls=tls)
 
     async def run() -> Exchanges:
-        return await _OpenLoop(target, bodies, instants, request_ids, timeout, on_answer, most_connections).run()
+        wires = [target.path] * len(instants) if paths is None else [path.encode("latin-1") for path in paths]
+        loop = _OpenLoop(target, timeout, on_answer, most_connections or connection_limit(), start)
+        loop.plan(instants, wires, request_ids, bodies)
+        if on_begin is not None:
+            on_begin(loop.recorder)
+        return await loop.run()
 
     return _on_own_loop(run)
 
@@ -149,7 +158,8 @@ class _Loop:
         self.pool = Pool(
             self.loop, target, self.recorder, timeout=timeout, most=most, on_end=self.on_end, on_answer=on_answer
         )
-        self.start = time.monotonic() + _START_DELAY_SECONDS
+        self.target = target
+        self.start = time.monotonic()
         self.loop.set_exception_handler(self._fault)
 
     def begin(self) -> None:
@@ -178,20 +188,19 @@ class _Loop:
 
 class _OpenLoop(_Loop):
     def __init__(
-        self,
-        target: Target,
-        bodies: Sequence[bytes],
-        due: np.ndarray,
-        request_ids: Sequence[str],
-        timeout: float,
-        on_answer: OnAnswer | None,
-        most: int | None,
+        self, target: Target, timeout: float, on_answer: OnAnswer | None, most: int, start: float | None
     ) -> None:
-        super().__init__(target, timeout, on_answer, most or connection_limit())
-        self._target, self._bodies, self._request_ids = target, bodies, request_ids
-        self._due = (self.start + due).tolist()
-        self._next = 0
+        super().__init__(target, timeout, on_answer, most)
+        self.start = time.monotonic() + _START_DELAY_SECONDS if start is None else start
         self._timer = PreciseTimer(self.loop, self._send_due)
+        self._next = 0
+
+    def plan(
+        self, due: np.ndarray, paths: Sequence[bytes], request_ids: Sequence[str], bodies: Sequence[bytes]
+    ) -> None:
+        """What is to be sent; all have the same length."""
+        self._due = (self.start + due).tolist()
+        self._paths, self._request_ids, self._bodies = paths, request_ids, bodies
 
     def begin(self) -> None:
         if self._due:
@@ -211,7 +220,7 @@ class _OpenLoop(_Loop):
             self.done.set_result(None)
 
     def _send_due(self) -> None:
-        due, begin, send, request = self._due, self.recorder.begin, self.pool.send, self._target.request
+        due, begin, send, request = self._due, self.recorder.begin, self.pool.send, self.target.request
         total = len(due)
         for _ in range(_BURST):
             now = time.monotonic()
@@ -219,7 +228,7 @@ class _OpenLoop(_Loop):
                 break
             number = begin(due[self._next], now)
             self._next += 1
-            send(number, request(self._request_ids[number], self._bodies[number]))
+            send(number, request(self._paths[number], self._request_ids[number], self._bodies[number]))
         if self._next < total:
             self._timer.arm(due[self._next])
 
@@ -236,8 +245,7 @@ class _ClosedLoop(_Loop):
         id_prefix: str,
     ) -> None:
         super().__init__(target, timeout, on_answer, clients)
-        self.start = time.monotonic()
-        self._target, self._bodies, self._clients, self._prefix = target, bodies, clients, id_prefix
+        self._bodies, self._clients, self._prefix = bodies, clients, id_prefix
         self._stop = self.start + seconds
 
     def begin(self) -> None:
@@ -258,5 +266,6 @@ class _ClosedLoop(_Loop):
     def _send(self) -> None:
         now = time.monotonic()
         number = self.recorder.begin(now, now)
-        request = self._target.request(f"{self._prefix}-{number}", self._bodies[number % len(self._bodies)])
+        body = self._bodies[number % len(self._bodies)]
+        request = self.target.request(self.target.path, f"{self._prefix}-{number}", body)
         self.pool.send(number, request)

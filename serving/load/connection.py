@@ -16,8 +16,11 @@ IDLE = -1
 class ConnectionOwner(Protocol):
     """Told what becomes of a connection and its request."""
 
+    def opened(self, connection: Connection) -> None:
+        """The connection is new, and can take a request."""
+
     def idle(self, connection: Connection) -> None:
-        """The connection can take a request."""
+        """The connection can take a request again."""
 
     def answered(self, number: int, status: int, ended: float, body: bytes) -> None:
         """Request `number` was answered; the last byte was there at `ended`."""
@@ -55,13 +58,13 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._owner.idle(self)
+        self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            raise
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ or error from None  # what our own callback raised
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.give_up(NOT_HTTP)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,11 @@ KINDS = {
     NOT_HTTP: "not HTTP",
 }
 """Names of the outcomes that have no HTTP status. A status other than 200 is named `status 503`."""
+
+
+def kind_name(status: int) -> str:
+    """Name of an outcome other than 200."""
+    return KINDS.get(status, f"status {status}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Exchanges:
     def errors_by_kind(self) -> dict[str, int]:
         """Requests that were not answered with 200, counted by what happened, the most frequent first."""
         counts = Counter(self.status[~self.answered].tolist())
-        return {KINDS.get(code, f"status {code}"): count for code, count in counts.most_common()}
+        return {kind_name(code): count for code, count in counts.most_common()}
 
     def due_within(self, start: float, end: float = float("inf")) -> Exchanges:
         """The requests that were due in [start, end). The CPU time stays the whole run's."""
@@ -85,6 +91,26 @@ class Exchanges:
             {number - int(first): wait for number, wait in self.retry_after.items() if first <= number < last},
             self.cpu_seconds,
         )
+
+
+def merge(parts: Sequence[Exchanges], numbers: Sequence[NDArray[np.int64]]) -> Exchanges:
+    """Puts the parts of a run together again.
+
+    Args:
+        parts: What each process noted.
+        numbers: Of each part, the numbers of its requests in the whole run; together 0, 1, 2, ...
+    """
+    order = np.argsort(np.concatenate(numbers), kind="stable")
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("due", "started", "sent", "ended", "status")
+    }
+    retry_after = {
+        int(own[number]): wait
+        for part, own in zip(parts, numbers, strict=True)
+        for number, wait in part.retry_after.items()
+    }
+    return Exchanges(**columns, retry_after=retry_after, cpu_seconds=sum(part.cpu_seconds for part in parts))
 
 
 class Recorder:

@@ -47,7 +47,8 @@ class Pool:
         self._on_end, self._on_answer = on_end, on_answer
         self._idle: list[Connection] = []
         self._waiting: deque[tuple[int, bytes]] = deque()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._preferred = 0
         self._sweep_seconds = min(0.1, max(0.005, timeout / 20))
         self._sweeper = loop.call_later(self._sweep_seconds, self._sweep)
@@ -64,18 +65,23 @@ class Pool:
         """Drops all connections."""
         self._sweeper.cancel()
         self._waiting.clear()
-        for task in self._opening:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in tuple(self.connections):
             connection.close()
         await asyncio.sleep(0)
 
     # What connections tell.
 
+    def opened(self, connection: Connection) -> None:
+        """Takes a new connection in."""
+        self._opening.discard(connection)
+        self.connections.add(connection)
+        self.idle(connection)
+
     def idle(self, connection: Connection) -> None:
         """Gives the connection to the request that has waited longest, or keeps it."""
-        self.connections.add(connection)
         if self._waiting:
             self._write(connection, *self._waiting.popleft())
         else:
@@ -117,17 +123,18 @@ class Pool:
 
     def _open(self) -> None:
         if len(self._opening) < len(self._waiting) and len(self.connections) + len(self._opening) < self._most:
-            task = self._loop.create_task(self._connect())
-            self._opening.add(task)
+            connection = Connection(self) if self._on_answer is None else BodyKeepingConnection(self)
+            self._opening.add(connection)
+            task = self._loop.create_task(self._connect(connection))
+            self._tasks.add(task)
             task.add_done_callback(self._connected)
 
     def _connected(self, task: asyncio.Task[None]) -> None:
-        self._opening.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 
-    async def _connect(self) -> None:
-        kind = Connection if self._on_answer is None else BodyKeepingConnection
+    async def _connect(self, connection: Connection) -> None:
         failure = UNREACHABLE
         addresses = self._target.addresses
         for turn in range(len(addresses)):
@@ -135,7 +142,7 @@ class Pool:
             try:
                 async with asyncio.timeout(self._timeout):
                     await self._loop.create_connection(
-                        lambda: kind(self),
+                        lambda: connection,
                         *addresses[place],
                         ssl=self._target.tls,
                         server_hostname=self._target.host if self._target.tls else None,
@@ -149,8 +156,11 @@ class Pool:
             else:
                 self._preferred = place
                 return
+        self._opening.discard(connection)
         if self._waiting:
             self.failed(self._waiting.popleft()[0], failure)
+        if self._waiting:
+            self._open()
 
     def _sweep(self) -> None:
         """Gives up what has taken too long. One look at all is cheaper than a timer per request."""

@@ -34,21 +34,28 @@ class PreciseTimer:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         # struct itimerspec: interval (seconds, nanoseconds), then the first expiry.
         self._when = (ctypes.c_long * 4)()
+        self._armed = False
         self._callback = callback
         loop.add_reader(self._file, self._fire)
 
     def arm(self, instant: float) -> None:
         """Fires once, at `instant` or at once if that is over. Replaces what was armed before."""
-        total = max(1, int(instant * _NANOSECONDS))
-        self._when[2], self._when[3] = divmod(total, _NANOSECONDS)
-        if self._library.timerfd_settime(self._file, _TFD_TIMER_ABSTIME, self._when, None) != 0:
-            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+        self._set(max(1, int(instant * _NANOSECONDS)))
 
     def close(self) -> None:
         """Gives the timer back."""
         self._loop.remove_reader(self._file)
         os.close(self._file)
 
+    def _set(self, total: int) -> None:
+        """Sets the expiry, 0 for none; a set expiry also takes the last one back, which saves reading it."""
+        self._armed = total > 0
+        self._when[2], self._when[3] = divmod(total, _NANOSECONDS)
+        if self._library.timerfd_settime(self._file, _TFD_TIMER_ABSTIME, self._when, None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
     def _fire(self) -> None:
-        os.read(self._file, 8)
+        self._armed = False
         self._callback()
+        if not self._armed:
+            self._set(0)

@@ -2,118 +2,172 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
+from numpy.typing import NDArray
 
-from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings
-from serving.load.answers import AnswerReader
-from serving.load.arrivals import Arrivals, due_times
-from serving.load.bodies import sample_bodies
-from serving.load.client import send_all
+from serving.load.arrivals import due_times, rate_over_time
+from serving.load.bodies import postings_of, sample_bodies
+from serving.load.endpoint import classify_path, require_endpoint
 from serving.load.exchanges import Exchanges
-from serving.load.report import summarise
+from serving.load.histograms import Latencies, write_log
+from serving.load.plan import LoadPlan
+from serving.load.sending import Sending, Sent, send_traffic
+from serving.load.slo import Objective, judge
+from serving.load.summary import by_second, judge_generator, summarise
+from serving.load.traffic import Traffic
 from serving.prediction_log import read
-
-CLASSIFY_PATH = "/v1/classify"
 
 
 @dataclass(frozen=True)
-class LoadPlan:
-    """What to send where. Rates per second, durations in seconds."""
+class Postings:
+    """Which postings are sent where.
 
-    url: str
-    rate: float
-    duration: float
-    warm_up: float
+    Attributes:
+        snapshot: Id, unique prefix, or `latest`.
+        since: Only postings published at or after this instant.
+        model: Name of a model other than the default one.
+        batch: Postings per request to the batch route; None: the route for single postings.
+    """
+
     snapshot: str
-    since: datetime | None
-    arrivals: Arrivals
+    since: datetime | None = None
+    model: str | None = None
+    batch: int | None = None
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What the result is held against and where its details go.
+
+    Attributes:
+        budget_ms: Latency budget; answers inside it are good ones.
+        objectives: Conditions; none: no error, and p99 inside the budget.
+        verify_log: Look every answered request up in the prediction log.
+        hdr_log: File for a histogram per second, in HdrHistogram's own format.
+    """
+
     budget_ms: float
-    timeout: float
-    seed: int
-    verify_log: bool
+    objectives: tuple[Objective, ...] = ()
+    verify_log: bool = False
+    hdr_log: Path | None = None
 
 
-def run_load(settings: Settings, plan: LoadPlan) -> dict[str, Any]:
-    """Runs the plan.
+def run_load(
+    settings: Settings, plan: LoadPlan, postings: Postings, sending: Sending, judging: Judging
+) -> dict[str, Any]:
+    """Runs a plan with postings of a snapshot.
 
     Raises:
-        UserError: A number of the plan makes no sense, or the address is not http(s).
+        UserError: The address or a header cannot be used.
         MissingInputError: The snapshot is not there.
         DependencyError: Nothing answers at the address.
     """
-    if plan.rate <= 0 or plan.duration <= 0 or plan.warm_up < 0 or plan.rate * plan.duration < 1:
-        raise UserError(
-            "Give a rate and a duration above 0 that make at least one request, and a warm-up of 0 or more."
-        )
-    if urlsplit(plan.url).scheme not in ("http", "https"):
-        raise UserError(f"{plan.url!r} is not an address: give one such as http://127.0.0.1:8000.")
-    _require_endpoint(plan.url)
-    warm = due_times(plan.rate, plan.warm_up, "constant", plan.seed)
-    measured = plan.warm_up + due_times(plan.rate, plan.duration, plan.arrivals, plan.seed)
-    due = np.concatenate([warm, measured])
-    bodies = sample_bodies(settings, plan.snapshot, count=len(due), since=plan.since, seed=plan.seed)
-    run_id = f"load-{secrets.token_hex(4)}"
-    request_ids = [f"{run_id}-{number}" for number in range(len(due))]
-    answers = AnswerReader(len(warm))
-    exchanges = send_all(
-        plan.url.rstrip("/") + CLASSIFY_PATH,
-        bodies,
-        due,
-        request_ids=request_ids,
-        timeout=plan.timeout,
-        on_answer=answers.take,
-    )
-    result = {
-        "url": plan.url,
-        "run_id": run_id,
+    path = classify_path(postings.model, batch=postings.batch is not None)
+    require_endpoint(sending.url)
+    warm = due_times(plan.warm_up(), "constant", plan.seed)
+    due = np.concatenate([warm, plan.warm_up_seconds + due_times(plan.segments(), plan.arrivals, plan.seed)])
+    frame = postings_of(settings, postings.snapshot, since=postings.since)
+    bodies, places = sample_bodies(frame, count=len(due), batch=postings.batch, seed=plan.seed)
+    traffic = traffic_of(due, bodies, places, path, postings.batch or 1)
+    sent = send_traffic(traffic, sending, warm_up=len(warm))
+    described = {
         "arrivals": plan.arrivals,
-        "target_rate": plan.rate,
-        "duration_seconds": plan.duration,
-        "warm_up": _warm_up(plan, exchanges.due_within(0, plan.warm_up)),
-        **summarise(exchanges.due_within(plan.warm_up), answers, budget_ms=plan.budget_ms),
-        "machine": {"processors": _processors(), "python": platform.python_version(), "system": platform.platform()},
+        "target_rate": round(sum(part.requests for part in plan.segments()) / plan.seconds, 3),
+        "duration_seconds": plan.seconds,
+        "batch": postings.batch,
+        "model": postings.model,
+        "plan": plan.model_dump(mode="json"),
+        "rate_corners": rate_over_time(plan.segments()),
     }
-    result["slo_met"] = (
-        result["errors"] == 0 and result["p99_ms"] is not None and result["p99_ms"] <= result["budget_ms"]
+    return result_of(settings, traffic, sent, sending, judging, described, plan.warm_up_seconds, plan.seconds)
+
+
+def traffic_of(
+    due: NDArray[np.float64], bodies: list[bytes], places: NDArray[np.int64], path: str, postings: int
+) -> Traffic:
+    """Traffic on one route, with a run id of its own."""
+    return Traffic(
+        due,
+        bodies,
+        [path] * len(bodies),
+        [postings] * len(bodies),
+        places,
+        f"load-{secrets.token_hex(4)}",
+        np.arange(len(due)),
     )
-    if plan.verify_log:
-        result["log"] = _verify_log(settings, exchanges, request_ids)
+
+
+def result_of(
+    settings: Settings,
+    traffic: Traffic,
+    sent: Sent,
+    sending: Sending,
+    judging: Judging,
+    described: dict[str, Any],
+    warm_up_seconds: float,
+    seconds: float,
+) -> dict[str, Any]:
+    """Everything that a run has found out; `described` says what was asked for."""
+    exchanges = sent.exchanges
+    measured = exchanges.due_within(warm_up_seconds)
+    budget_ms = judging.budget_ms
+    result = {
+        "url": sending.url,
+        "run_id": traffic.run_id,
+        **described,
+        "processes": sending.processes,
+        "warm_up": _warm_up(warm_up_seconds, exchanges.due_within(0, warm_up_seconds)),
+        **summarise(measured, sent.answers, seconds=seconds, budget_ms=budget_ms),
+        **judge_generator(exchanges, measured, budget_ms=budget_ms, processes=sending.processes),
+        "machine": {
+            "processors": len(os.sched_getaffinity(0)),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+    }
+    result["slo"] = judge(list(judging.objectives), result)
+    result["slo_met"] = (
+        all(row["met"] for row in result["slo"])
+        if judging.objectives
+        else result["errors"] == 0 and result["p99_ms"] is not None and result["p99_ms"] <= budget_ms
+    )
+    if judging.verify_log:
+        result["log"] = _verify_log(settings, traffic, sent)
+    if judging.hdr_log is not None:
+        write_log(judging.hdr_log, measured, started_at=sent.started_at)
+    result["percentile_curve"] = Latencies(measured.latency[measured.answered]).curve()
+    result["by_second"] = by_second(measured, budget_ms=budget_ms)
     return result
 
 
-def _warm_up(plan: LoadPlan, exchanges: Exchanges) -> dict[str, Any]:
+def _warm_up(seconds: float, exchanges: Exchanges) -> dict[str, Any]:
     """What was sent before the measurement and is in none of its figures."""
     return {
-        "seconds": plan.warm_up,
+        "seconds": seconds,
         "sent": len(exchanges),
         "errors": len(exchanges) - int(exchanges.answered.sum()),
     }
 
 
-def _verify_log(settings: Settings, exchanges: Exchanges, request_ids: list[str]) -> dict[str, int]:
-    """Looks every answered request up in the prediction log, warm-up included."""
-    answered = {request_ids[number] for number in np.flatnonzero(exchanges.answered)}
+def _verify_log(settings: Settings, traffic: Traffic, sent: Sent) -> dict[str, int]:
+    """Looks every answered request up in the prediction log, warm-up included; of a batch, each answered row."""
+    request_ids = traffic.request_ids()
+    answered: set[str] = set()
+    for number in np.flatnonzero(sent.exchanges.answered).tolist():
+        place = traffic.places[number]
+        if traffic.paths[place].endswith(":batch"):
+            rows = (row for row in range(traffic.postings[place]) if (number, row) not in sent.answers.refused)
+            answered.update(f"{request_ids[number]}/{row}" for row in rows)
+        else:
+            answered.add(request_ids[number])
     logged = set(read(settings)["request_id"])
     return {"answered": len(answered), "found": len(answered & logged), "missing": len(answered - logged)}
-
-
-def _require_endpoint(url: str) -> None:
-    try:
-        httpx.get(url.rstrip("/") + "/healthz", timeout=5.0)
-    except httpx.HTTPError as error:
-        raise DependencyError(f"Nothing answers at {url} ({error}). Start it with `plumbline serve run`.") from error
-
-
-def _processors() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))

@@ -21,19 +21,23 @@ class Target:
 
     Attributes:
         host: As the address names it; for TLS.
+        path: The address's own.
         addresses: (numeric address, port), in the order of preference.
         tls: None for http.
-        head: Request line and headers, up to the request id.
+        head: Headers, up to the request id.
     """
 
     host: str
+    path: bytes
     addresses: tuple[tuple[str, int], ...]
     tls: ssl.SSLContext | None
     head: bytes
 
-    def request(self, request_id: str, body: bytes) -> bytes:
+    def request(self, path: bytes, request_id: str, body: bytes) -> bytes:
         """The request as it goes over the wire."""
-        return b"%b%b\r\nContent-Length: %d\r\n\r\n%b" % (self.head, request_id.encode(), len(body), body)
+        return b"POST %b%b%b\r\nContent-Length: %d\r\n\r\n%b" % (
+            path, self.head, request_id.encode(), len(body), body,
+        )  # fmt: skip
 
 
 def resolve(url: str, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None) -> Target:
@@ -61,12 +65,12 @@ def resolve(url: str, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLC
     except OSError as error:
         raise DependencyError(f"{parts.hostname} has no address ({error}). Is the name right?") from error
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"POST {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
+    lines = [" HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
     lines += [f"{name}: {value}" for name, value in _checked({"Content-Type": "application/json"}, headers or {})]
     head = ("\r\n".join(lines) + f"\r\n{REQUEST_ID_HEADER}: ").encode("latin-1")
     addresses = tuple(dict.fromkeys((str(address[0]), port) for *_, address in found))
     context = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-    return Target(parts.hostname, addresses, context, head)
+    return Target(parts.hostname, path.encode("latin-1"), addresses, context, head)
 
 
 def _checked(defaults: Mapping[str, str], given: Mapping[str, str]) -> list[tuple[str, str]]:
