@@ -70,7 +70,7 @@ def fit(
         watch: Called after each epoch with its number, mean loss and a scoring function; returns what to remember.
     """
     generator = np.random.default_rng(config.seed)
-    with torch.random.fork_rng(devices=[]), _arithmetic(config.threads):
+    with torch.random.fork_rng(devices=[]), arithmetic(config.threads):
         torch.manual_seed(config.seed)
         network = PostingNetwork(
             vocabulary=text.sizes,
@@ -84,7 +84,7 @@ def fit(
         )
         optimiser = torch.optim.Adam(_groups(network, config), lr=config.learning_rate, fused=True)
         steps = config.epochs * -(-len(rows.codes) // config.batch_size)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, steps))
         history = []
         for epoch in range(1, config.epochs + 1):
             network.train()
@@ -95,7 +95,7 @@ def fit(
 
 
 @contextmanager
-def _arithmetic(threads: int) -> Iterator[None]:
+def arithmetic(threads: int) -> Iterator[None]:
     """Sets the number of threads, and takes denormal numbers for zero.
 
     Under the L2 penalty the weights of n-grams without a say shrink into denormal numbers, which are many times slower.
@@ -163,7 +163,7 @@ def _thinned(bag: Bag, share: float) -> Bag:
     return ids, offsets, torch.nn.functional.dropout(weights, share)
 
 
-def _rate(step: int, steps: int) -> float:
+def rate(step: int, steps: int) -> float:
     warm = max(1, int(_WARM_UP * steps))
     return (step + 1) / warm if step < warm else max(0.0, (steps - step) / (steps - warm))
 

@@ -8,18 +8,19 @@ and `forward` (the network, perhaps on a GPU) apart. The function that trains is
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.errors import IntegrityError, MissingInputError, SettingsError
 from plumbline.features.schema import FeatureSpec
-from plumbline.settings.model import ModelSettings
+from plumbline.settings.model import ModelSettings, RuntimeSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,8 @@ class TextClassifier(Protocol):
         Raises:
             MissingInputError: There is no model in the folder.
             IntegrityError: The folder's content is damaged, or of another version.
+
+        A class that can compute in several places has a second parameter, `runtime`: `RuntimeSettings`, or None.
         """
         ...
 
@@ -163,8 +166,12 @@ def _imported(path: str, what: str, where: str) -> Any:
         raise SettingsError(f"The {what} {path} cannot be imported ({error}). Correct {where}.") from error
 
 
-def load_model(path: Path) -> TextClassifier:
+def load_model(path: Path, runtime: RuntimeSettings | None = None) -> TextClassifier:
     """Loads the model that lies in a folder, with the class that its `config.json` names.
+
+    Args:
+        path: Folder of the model.
+        runtime: Where it computes, if its class has a choice (its `load` has a parameter `runtime`).
 
     Raises:
         MissingInputError: There is no model in the folder.
@@ -178,4 +185,8 @@ def load_model(path: Path) -> TextClassifier:
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise IntegrityError(f"{config} is not JSON; the model is damaged. Fetch or train it again.") from error
-    return model_class(str(content.get(CLASS_KEY, DEFAULT_CLASS_PATH))).load(path)
+    found = model_class(str(content.get(CLASS_KEY, DEFAULT_CLASS_PATH)))
+    if runtime is not None and "runtime" in inspect.signature(found.load).parameters:
+        chosen: TextClassifier = cast("Any", found).load(path, runtime=runtime)
+        return chosen
+    return found.load(path)

@@ -5,28 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plumbline.errors import UserError
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.batches import EncodedBatch, join
-from plumbline.model.calibrate import calibration_error, fit_sharpness, log_loss, softmax
+from plumbline.model.calibrate import calibration_error, fit_sharpness, softmax
 from plumbline.model.classifier import PostingModel
 from plumbline.model.fitting import Rows, fit
-from plumbline.model.metrics import macro_f1
+from plumbline.model.frames import Codes, TrainingFrames, feature_records, texts, watched
 from plumbline.model.protocol import TrainingResult
 from plumbline.model.structured import FeatureEncoder
-from plumbline.model.text import HashedTexts, TextEncoder, hash_texts, stack
+from plumbline.model.text import TextEncoder, hash_texts, stack
 from plumbline.settings.model import ModelSettings
 
 OnEpoch = Callable[[int, dict[str, Any]], None]
-Codes = NDArray[np.int64]
-
-_LEAST_CLASSES: Final = 2
 
 
 def train(
@@ -47,18 +43,9 @@ def train(
         UserError: There are no rows, or fewer than two classes.
     """
     start = time.monotonic()
-    labels = sorted({str(label) for label in train["label"]})
-    if len(labels) < _LEAST_CLASSES:
-        raise UserError(
-            f"Training needs rows of two classes at least; there are {len(train)} rows of {len(labels)} classes. "
-            "Choose a later instant, or a smaller evaluation window."
-        )
-    index = {label: code for code, label in enumerate(labels)}
-    # A class that only the calibration rows have cannot be learnt from the training rows.
-    calibration = calibration[calibration["label"].astype(str).isin(index)]
-    terms = _known_terms(label_terms, index, config.term_weight)
-    corpus = _Corpus.read(train, calibration, terms, feature_specs, config)
-    codes = [_codes(part, index) for part in (train, calibration, terms)]
+    frames = TrainingFrames.read(train, calibration, label_terms, term_weight=config.term_weight)
+    labels, codes = frames.labels, frames.codes
+    corpus = _Corpus.read(frames, feature_specs, config)
 
     first = fit(
         _rows(corpus, codes, (0, 2), config),
@@ -80,7 +67,7 @@ def train(
             config=config,
         ).network
     metadata = {
-        "rows": {"train": len(train), "calibration": len(calibration), "terms": len(terms)},
+        **frames.facts(),
         "config": config.model_dump(),
         "refit": bool(config.refit and len(codes[1])),
         "vocabulary": corpus.text.sizes,
@@ -89,8 +76,6 @@ def train(
             "ece_before": calibration_error(softmax(scores), codes[1]),
             "ece_after": calibration_error(softmax(scores, sharpness), codes[1]),
         },
-        "train_until": _last(train),
-        "calibration_until": _last(calibration),
         "seconds": round(time.monotonic() - start, 2),
     }
     model = PostingModel(
@@ -113,60 +98,20 @@ class _Corpus:
     encoded: list[EncodedBatch]
 
     @classmethod
-    def read(
-        cls,
-        train: pd.DataFrame,
-        calibration: pd.DataFrame,
-        terms: pd.DataFrame,
-        specs: Sequence[FeatureSpec],
-        config: ModelSettings,
-    ) -> _Corpus:
-        parts = [_hash(part) for part in (train, calibration, terms)]
+    def read(cls, frames: TrainingFrames, specs: Sequence[FeatureSpec], config: ModelSettings) -> _Corpus:
+        parts = [hash_texts(texts(part, "title"), texts(part, "description")) for part in frames.parts]
         # Weights of n-grams come from postings and terms that are trained on; the calibration rows stay unseen.
         text = TextEncoder.fit(stack([parts[0], parts[2]]), min_count=config.min_count)
-        records = [_records(part, specs) for part in (train, calibration, terms)]
+        records = [feature_records(part, specs) for part in frames.parts]
         features = FeatureEncoder.fit(specs, records[0])
         encoded = [
-            EncodedBatch(text.encode_hashed(texts), features.encode(rows))
-            for texts, rows in zip(parts, records, strict=True)
+            EncodedBatch(text.encode_hashed(hashed), features.encode(rows))
+            for hashed, rows in zip(parts, records, strict=True)
         ]
         return cls(text, features, encoded)
 
 
-def _hash(frame: pd.DataFrame) -> HashedTexts:
-    return hash_texts(_texts(frame, "title"), _texts(frame, "description"))
-
-
-def _texts(frame: pd.DataFrame, column: str) -> list[str]:
-    return frame[column].fillna("").astype(str).tolist()
-
-
-def _records(frame: pd.DataFrame, specs: Sequence[FeatureSpec]) -> list[dict[str, Any]]:
-    columns = [spec.name for spec in specs if spec.name in frame.columns]
-    # A frame without columns would lose its rows here.
-    records: list[dict[Any, Any]] = frame[columns].to_dict("records") if columns else [{} for _ in range(len(frame))]
-    return records
-
-
-def _known_terms(label_terms: pd.DataFrame | None, index: dict[str, int], weight: float) -> pd.DataFrame:
-    empty = pd.DataFrame({"title": [], "description": [], "label": []}, dtype=object)
-    if label_terms is None or not weight:
-        return empty
-    known = label_terms[label_terms["label"].astype(str).isin(index)]
-    return (
-        pd.DataFrame(
-            {"title": known["text"].astype(str).to_numpy(), "description": "", "label": known["label"].to_numpy()}
-        )
-        if len(known)
-        else empty
-    )
-
-
-def _codes(frame: pd.DataFrame, index: dict[str, int]) -> Codes:
-    return np.array([index[str(label)] for label in frame["label"]], dtype=np.int64)
-
-
-def _rows(corpus: _Corpus, codes: list[Codes], parts: tuple[int, ...], config: ModelSettings) -> Rows:
+def _rows(corpus: _Corpus, codes: Sequence[Codes], parts: tuple[int, ...], config: ModelSettings) -> Rows:
     weights = [np.full(len(codes[part]), config.term_weight if part == 2 else 1.0, np.float32) for part in parts]
     return Rows(
         join([corpus.encoded[part] for part in parts]),
@@ -181,18 +126,9 @@ def _watch(
     def watch(epoch: int, loss: float, score: Callable[[EncodedBatch], NDArray[np.float32]]) -> dict[str, Any]:
         figures: dict[str, Any] = {"loss": loss}
         if len(truth):
-            scores = score(encoded)
-            figures["accuracy"] = float((scores.argmax(1) == truth).mean())
-            figures["macro_f1"] = macro_f1(truth, scores.argmax(1), scores.shape[1])
-            figures["log_loss"] = log_loss(scores, truth, fit_sharpness(scores, truth))
+            figures |= watched(score(encoded), truth)
         if on_epoch is not None:
             on_epoch(epoch, figures)
         return {"epoch": epoch, **figures}
 
     return watch
-
-
-def _last(frame: pd.DataFrame) -> str | None:
-    if "event_timestamp" not in frame.columns or frame.empty:
-        return None
-    return str(pd.Timestamp(frame["event_timestamp"].max()).isoformat())
