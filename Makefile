@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 # A folder of wheels, where one is configured for pip: uv does not read that setting by itself.
 FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 # Bytecode is compiled at installation: the line starts many short processes, and importing from source
@@ -15,6 +16,7 @@ ROLES := features pipelines serving monitoring controller tracking demo
 DATA ?=
 MAPPING ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 IMAGES ?=
 VALUES ?=
 
@@ -79,9 +81,18 @@ bench-generate: $(VENV)/.installed-dev
 bench-drift: $(VENV)/.installed-dev
 	@$(BIN)/python benchmarks/drift.py --seeds 5
 
+# BentoML pins a release of OpenTelemetry that the platform's own lock cannot have.
+$(BENCH_VENV)/.installed: requirements/bench.lock pyproject.toml | $(BIN)/uv
+	@echo "Installing LitServe and BentoML into $(BENCH_VENV) ..."
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BENCH_VENV)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BENCH_VENV)/bin/python $(FIND_LINKS) \
+	  -r requirements/bench.lock
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BENCH_VENV)/bin/python $(FIND_LINKS) --editable .
+	@touch $@
+
 .PHONY: bench-serving
-bench-serving: $(VENV)/.installed-dev
-	@$(BIN)/python benchmarks/serving.py
+bench-serving: $(VENV)/.installed-dev $(BENCH_VENV)/.installed ## Compare serving systems (20 minutes); BENCH_ARGS="--quick"
+	@$(BIN)/python -m benchmarks.serving $(BENCH_ARGS)
 
 .PHONY: bench-occupations
 bench-occupations: $(VENV)/.installed-dev
@@ -105,13 +116,20 @@ lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
 	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' $$2; }; \
 	resolve dev requirements/dev.lock; \
 	for role in $(ROLES); do resolve $$role requirements/$$role.lock "--constraint requirements/dev.lock"; done
+	@# The benchmark's other servers beside the model's packages, at the versions of the platform where they can be.
+	@set -e; mkdir -p build; touch requirements/bench.lock; sed -i '/^torch==/d' requirements/bench.lock; \
+	grep -vE '^(torch|opentelemetry-[a-z-]+)==' requirements/dev.lock > build/bench-constraints.txt; \
+	$(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) --no-annotate --no-header --no-emit-index-url \
+	  --no-emit-find-links pyproject.toml requirements/bench.in --extra model --constraint build/bench-constraints.txt \
+	  -o requirements/bench.lock; \
+	sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/bench.lock
 	@# The CUDA image alone takes the index's own build of torch; images are built with pinned tools.
 	@set -e; mkdir -p build; grep -v '^torch==' requirements/dev.lock > build/constraints.txt; \
 	compile="$(BIN)/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url"; \
 	$$compile pyproject.toml --extra serving --constraint build/constraints.txt -o requirements/serving-cuda.lock; \
 	{ printf '%s\n' pip setuptools wheel; sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml; } | \
 	  $$compile - -o requirements/build.lock
-	@! grep -lE '^nvidia-' $(filter-out %-cuda.lock,$(wildcard requirements/*.lock)) || \
+	@! grep -lE '^nvidia-(cu|nccl)' $(filter-out %-cuda.lock,$(wildcard requirements/*.lock)) || \
 	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
 
 # In a descriptor pool of their own: a client of the same protocol in the same process has registered the same names

@@ -1,0 +1,228 @@
+"""Serving systems compared in one sitting: same machine, same model artefact, same postings, one worker each.
+
+    python -m benchmarks.serving [--home build/home] [--systems plumbline,litserve] [--loads '16 clients;463/s']
+
+Writes build/bench/serving.json (a row per system and load) and build/bench/serving.svg, and prints the tables. With
+`--check` the exit code is 3 if a target is missed. Without a home that holds a champion, one is made of generated
+postings. Without `--systems`, all are measured that do not vary another one's options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.serving import figures, picture, table
+from benchmarks.serving.home import Served, bodies, has_champion, make_home, open_home, serving_home
+from benchmarks.serving.limit import run_limit
+from benchmarks.serving.loads import select_loads
+from benchmarks.serving.rounds import Findings, Plan, play
+from benchmarks.serving.systems import BENCH_VENV, SYSTEMS, Place, System
+from benchmarks.serving.verdict import verdict
+from plumbline.errors import GateRefusedError, MissingInputError, PlumblineError, UserError
+from plumbline.process.ports import require_free_port
+
+OUT = Path("build/bench")
+POSTINGS = 4_000
+_PACKAGES = ("ray", "fastapi", "uvicorn", "mlflow", "torch")
+_BENCH_PACKAGES = ("litserve", "bentoml")
+_PRINT_VERSIONS = """
+import importlib.metadata, json, sys
+print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))
+"""
+_QUICK_SECONDS, _QUICK_WARM_UP = 1.5, 0.5
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    options = _options()
+    try:
+        result = run(options)
+    except PlumblineError as error:
+        sys.stderr.write(f"serving benchmark: {error}\n")
+        sys.exit(error.exit_code)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "serving.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    picture.draw(result, options.out / "serving.svg")
+    print(table.markdown(result))
+    if options.check and not result["verdict"]["met"]:
+        sys.exit(GateRefusedError.exit_code)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """The whole result.
+
+    Raises:
+        PlumblineError: A system or load is unknown, a port is taken, or a system does not serve.
+    """
+    systems = select_systems(options.systems)
+    loads = select_loads(options.loads)
+    for number in range(2 * len(systems)):
+        require_free_port("127.0.0.1", options.port + number, "--port")
+    served = _served(options)
+    work = (options.out / "serving-work").absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    home = serving_home(served.settings.home, work / "home")
+    postings = bodies(served, POSTINGS)
+    started = datetime.now(UTC)
+    sys.stderr.write("the limit: the model called in process ...\n")
+    limit, labels = run_limit(served.model, postings, work, seconds=0.3 if options.quick else 1.0)
+    plan = Plan(systems, loads, options.repeats, options.seconds, options.warm_up)
+    begin = time.monotonic()
+    found = play(
+        plan,
+        lambda number: Place(options.port + 2 * number, served.model, served.mlflow_model, home, work),
+        postings,
+        labels,
+    )
+    rows = [
+        figures.row(system, load, found[system.name].samples[load])
+        for system in systems
+        for load in loads
+        if load in found[system.name].samples
+    ]
+    best = max(limit, key=lambda one: one["rps"])
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "minutes": round((time.monotonic() - begin) / 60, 1),
+        "machine": _machine(),
+        "versions": _versions(),
+        "home": str(served.settings.home),
+        "model_version": served.version,
+        "posting_bytes": round(float(np.mean([len(body) for body in postings])), 1),
+        "repeats": options.repeats,
+        "seconds": options.seconds,
+        "warm_up": options.warm_up,
+        "budget_ms": 50,
+        "rss_mb_is": "sum of the proportional set sizes (PSS) of all processes of the system, MiB",
+        "systems": [_system(system, found[system.name]) for system in systems],
+        "limit": best,
+        "limit_by_batch": limit,
+        "rows": rows,
+        "verdict": verdict(rows, best["rps"]),
+    }
+
+
+def select_systems(names: Sequence[str] | None) -> tuple[System, ...]:
+    """The systems whose names match; without any, all that do not vary another one's options.
+
+    Raises:
+        UserError: No system matches.
+        MissingInputError: A system's environment is not installed.
+    """
+    if names is None:
+        chosen = tuple(system for system in SYSTEMS if system.stands_for is None)
+    else:
+        for name in names:
+            if not any(fnmatch.fnmatch(system.name, name) for system in SYSTEMS):
+                known = ", ".join(system.name for system in SYSTEMS)
+                raise UserError(f"No system is named {name!r}: choose among {known}.")
+        chosen = tuple(system for system in SYSTEMS if any(fnmatch.fnmatch(system.name, name) for name in names))
+    apart = [system.name for system in chosen if (system.stands_for or system.name) in _BENCH_PACKAGES]
+    if apart and not (BENCH_VENV / "python").exists():
+        raise MissingInputError(
+            f"{', '.join(apart)}: there is no {BENCH_VENV.parent}. `make bench-serving` installs it; or leave "
+            "them out by --systems."
+        )
+    return chosen
+
+
+def _served(options: argparse.Namespace) -> Served:
+    home = Path(options.home or os.environ.get("PLUMBLINE_HOME") or "build/home").absolute()
+    if not has_champion(home):
+        if options.home or "PLUMBLINE_HOME" in os.environ:
+            return open_home(home)  # says what is missing
+        home = (options.out / "home").absolute()
+        if not has_champion(home):
+            make_home(home)
+    return open_home(home)
+
+
+def _system(system: System, found: Findings) -> dict[str, Any]:
+    return {
+        "name": system.name,
+        "title": system.title,
+        "work": system.work,
+        "start_seconds": _mean(found.start_seconds),
+        "stop_seconds": _mean(found.stop_seconds),
+        "rest_mb": _mean(found.rest_mb),
+        "processes": found.processes,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 2) if values else None
+
+
+def _machine() -> Mapping[str, Any]:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "processor": names[0] if names else platform.machine(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    if (BENCH_VENV / "python").exists():
+        line = [str(BENCH_VENV / "python"), "-c", _PRINT_VERSIONS, *_BENCH_PACKAGES]
+        versions |= json.loads(subprocess.run(line, capture_output=True, check=True).stdout)
+    return versions
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--home", type=Path, default=None, help="default: PLUMBLINE_HOME, else build/home, else a new one"
+    )
+    parser.add_argument("--systems", type=_names, default=None, help="names or patterns, with commas between")
+    parser.add_argument("--loads", type=_names_of_loads, default=None, help="names, with semicolons between")
+    parser.add_argument("--seconds", type=float, default=3.0, help="per load and round")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds of each load before")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast")
+    parser.add_argument("--port", type=int, default=27_100, help="first of two ports per system")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--check", action="store_true", help="exit with 3 if a target is missed")
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.warm_up, options.repeats = _QUICK_SECONDS, _QUICK_WARM_UP, 1
+    if options.seconds <= 0 or options.warm_up <= 0 or options.repeats < 1:
+        parser.error("give seconds and warm-up above 0, and at least one repeat")
+    return options
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _names_of_loads(text: str) -> list[str]:
+    return [name.strip() for name in text.split(";") if name.strip()]
+
+
+if __name__ == "__main__":
+    main()
