@@ -301,12 +301,14 @@ class Releases:
     def _answering(self) -> Iterator[None]:
         """A server that is away is found out within seconds, where MLflow's own client retries for minutes."""
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         require_server(self._settings)
         try:
             yield
-        except (MlflowException, OSError) as error:
-            raise DependencyError(f"The model registry does not answer ({error}). Is MLflow running?") from error
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            said = str(error).partition("\n")[0]
+            raise DependencyError(f"The model registry does not answer ({said}). Is MLflow running?") from error
 
 
 def _release(found: ModelVersion) -> Release | None:
