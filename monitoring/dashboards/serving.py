@@ -49,10 +49,21 @@ def serving_dashboard() -> Dashboard:
             ),
             graph(
                 "Requests by status",
-                [Query(f"sum by (status) (rate(plumbline_requests_total{{{WHERE}}}[{_RATE}]))", "{{status}}")],
+                [
+                    Query(
+                        f"sum by (status, reason) (rate(plumbline_requests_total{{{WHERE}}}[{_RATE}]))",
+                        "{{status}} {{reason}}",
+                    )
+                ],
                 unit="reqps",
                 stacked=True,
-                about="503 is refused early: a queue that grows. 422 broke the contract.",
+                about="503: refused early, a queue grows. 504: waited too long. 429: above a client's rate.",
+            ),
+            graph(
+                "Requests by model",
+                [Query(f"sum by (model) (rate(plumbline_requests_total{{{WHERE}}}[{_RATE}]))", "{{model}}")],
+                unit="reqps",
+                stacked=True,
             ),
             graph(
                 "Latency",
@@ -106,10 +117,38 @@ def serving_dashboard() -> Dashboard:
                 ],
             ),
             graph(
-                "Versions served",
-                [Query(f"count by (version) (plumbline_model{{{WHERE}}})", "version {{version}}")],
+                "Versions in memory",
+                [Query(f"count by (role, version) (plumbline_model{{{WHERE}}})", "{{role}} {{version}}")],
                 stacked=True,
-                about="Pods by the version that they serve.",
+                about="Pods by the versions that they hold.",
+            ),
+            graph(
+                "Answers by role",
+                [
+                    Query(
+                        f"sum by (role) (rate(plumbline_variant_answers_total{{{WHERE}}}[{_RATE}]))",
+                        "{{role}}",
+                    ),
+                    Query(f"max(plumbline_canary_weight{{{WHERE}}})", "canary's weight"),
+                ],
+                about="A shadow's answers are computed and logged, never sent.",
+            ),
+            graph(
+                "Evidence against the canary",
+                [Query(f"max by (model, test) (plumbline_canary_log_evidence{{{WHERE}}})", "{{model}}: {{test}}")],
+                about="Natural logarithm; at the logarithm of the tests' number over alpha the canary is taken out.",
+            ),
+            graph(
+                "Age of features",
+                [
+                    Query(
+                        "histogram_quantile(0.5, sum by (le, view) "
+                        f"(rate(plumbline_feature_age_seconds_bucket{{{WHERE}}}[{_RATE}])))",
+                        "{{view}}",
+                    )
+                ],
+                unit="s",
+                about="Median age of a view's row at its posting's time.",
             ),
             graph(
                 "Loads of a model version",
@@ -121,6 +160,12 @@ def serving_dashboard() -> Dashboard:
                 [Query(f"plumbline_log_spool_bytes{{{WHERE}}}", "{{instance}}")],
                 unit="bytes",
                 about="On the pods' disks, not in the object store yet.",
+            ),
+            graph(
+                "Prediction log left out",
+                [Query(f"sum by (reason) (rate(plumbline_log_left_out_total{{{WHERE}}}[{_RATE}]))", "{{reason}}")],
+                unit="reqps",
+                about="Answers without a record, by reason; `policy` is the sample that is wanted.",
             ),
         ],
     )

@@ -10,16 +10,21 @@ _ANSWERED = 'sum by (namespace) (rate(plumbline_requests_total{status="200"}[10m
 
 def serving_groups() -> list[Group]:
     """Load, features, the served version, the prediction log."""
-    return [Group("plumbline-serving", [_SHEDDING, _DEGRADED, _NOT_FOLLOWED, _DIFFER, _NOT_SHIPPED, _SPOOL])]
+    return [
+        Group(
+            "plumbline-serving",
+            [_SHEDDING, _DEGRADED, _NOT_FOLLOWED, _DIFFER, _ROLLED_BACK, _NOT_SHIPPED, _SPOOL, _LEFT_OUT],
+        )
+    ]
 
 
 _SHEDDING = Alert(
     "ServingShedding",
-    'sum by (namespace) (rate(plumbline_requests_total{status="503"}[5m]))\n'
-    f"/ sum by (namespace) (rate(plumbline_requests_total[5m])) > {SHED_SHARE}",
+    'sum by (namespace, model) (rate(plumbline_requests_total{status=~"503|504"}[5m]))\n'
+    f"/ sum by (namespace, model) (rate(plumbline_requests_total[5m])) > {SHED_SHARE}",
     "5m",
     "warning",
-    "Serving refuses {{ $value | humanizePercentage }} of all requests.",
+    "Serving refuses {{ $value | humanizePercentage }} of all requests for {{ $labels.model }}.",
     "Requests come faster than the pods answer them, or the prediction log cannot be written. Add replicas or "
     "CPU, or ask the clients to send less.",
 )
@@ -53,6 +58,16 @@ _DIFFER = Alert(
     "Some pods did not follow the alias: clients get different answers from different pods.",
 )
 
+_ROLLED_BACK = Alert(
+    "ReleaseRolledBack",
+    "sum by (namespace, model) (increase(plumbline_release_rollbacks_total[15m])) > 0",
+    "0m",
+    "warning",
+    "The new version of {{ $labels.model }} was taken out again.",
+    "It erred, or was later than its budget, more often than the champion beside it: `plumbline release history` "
+    "has the numbers. Its clients were answered by the champion.",
+)
+
 _NOT_SHIPPED = Alert(
     "PredictionLogNotShipped",
     f"plumbline_log_spool_segments > {SPOOL_SEGMENTS}",
@@ -68,5 +83,15 @@ _SPOOL = Alert(
     "5m",
     "critical",
     "{{ $value | humanize1024 }}B of the prediction log wait on {{ $labels.instance }}.",
-    "When the disk is full, serving refuses requests: no answer without its record.",
+    "When the room is used up, records are left out, or requests refused (`serving.log.when_full`).",
+)
+
+_LEFT_OUT = Alert(
+    "PredictionLogIncomplete",
+    'sum by (namespace, reason) (increase(plumbline_log_left_out_total{reason!="policy"}[10m])) > 0',
+    "0m",
+    "critical",
+    "{{ $value | humanize }} answers of ten minutes have no record in the prediction log ({{ $labels.reason }}).",
+    "The spool has no room left because the object store is away, or the disk does not take the records. Monitors and "
+    "comparisons see a sample, whose share each record carries.",
 )

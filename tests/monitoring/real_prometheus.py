@@ -25,8 +25,10 @@ from plumbline.alerts.webhook import build_alert
 from plumbline.controller.metrics import render
 from plumbline.controller.state import ControllerState
 from plumbline.settings import Settings
-from serving.engine.served_model import ServedModel
-from serving.telemetry.metrics import Metrics
+from serving.prediction_log.collector import LogCollector
+from serving.prediction_log.log import PredictionLog
+from serving.release.collector import Figures, ReleaseCollector
+from serving.telemetry.metrics import Metrics, Variant
 
 NAMESPACE = "prod"
 
@@ -35,9 +37,13 @@ class Exposed:
     """Metrics pages of serving, exporter and controller, made by the code that makes them in production."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        self._serving = Metrics(budget_seconds=0.05, spool=folder / "spool")
-        served = ServedModel(name="m", alias="champion", version="3", digest="", model=None, loaded_at=None)  # type: ignore[arg-type]
-        self._serving.watch(lambda: served, lambda: 2)
+        self._serving = Metrics({"m": 0.05})
+        self._lane = self._serving.lane("m")
+        self._lane.watch(lambda: [Variant("champion", "champion", "3"), Variant("canary", "canary", "4")], lambda: 2)
+        self._log = PredictionLog(folder / "spool", settings.serving.log)
+        self._serving.register(LogCollector(self._log))
+        self._release = Figures(weight=0.05, log_evidence={"errors": 0.5})
+        self._serving.register(ReleaseCollector({"m": self}))
         self._exporter = CollectorRegistry()
         self._results = ResultCollector(settings)
         self._exporter.register(self._results)
@@ -65,10 +71,17 @@ class Exposed:
 
     def work(self) -> None:
         """Some traffic."""
-        self._serving.answered(0.01, 0.002, 0.003, [])
-        self._serving.answered(0.09, 0.002, 0.003, ["late"])
-        self._serving.refused(503)
-        self._serving.batch(2)
+        stages = {"features": 0.002, "encode": 0.001, "model": 0.002}
+        self._lane.answered([0.01, 0.09], queue=[0.001, 0.002], stages=stages)
+        self._lane.degraded("late", 1)
+        self._lane.feature_age("company_stats", 7200.0)
+        self._lane.variant_answered("canary", 1)
+        self._lane.refused(503, "overloaded")
+        self._release.queries["canary"] += 1
+
+    def figures(self) -> Figures:
+        """Of the releases of the one model."""
+        return self._release
 
     def pages(self) -> dict[str, bytes]:
         """Page by component."""

@@ -41,7 +41,7 @@ class Case:
 
 
 def _requests(status: str, per_minute: float, minutes: int) -> dict[str, str]:
-    return {f'plumbline_requests_total{{{_POD},status="{status}"}}': f"0+{per_minute}x{minutes}"}
+    return {f'plumbline_requests_total{{{_POD},model="m",status="{status}"}}': f"0+{per_minute}x{minutes}"}
 
 
 def _latency(inside: float, late: float, minutes: int) -> dict[str, str]:
@@ -139,7 +139,14 @@ CASES = [
     ),
     # What clients got wrong is not held against serving.
     Case("ServingErrorBudgetBurning", {**_errors(100, 0, 70), **_requests("422", 50, 70)}, 70),
-    Case("ServingShedding", {**_requests("200", 90, 20), **_requests("503", 10, 20)}, 15, (_WARNING,)),
+    Case(
+        "ServingShedding", {**_requests("200", 90, 20), **_requests("503", 10, 20)}, 15, ({**_WARNING, "model": "m"},)
+    ),
+    Case(
+        "ServingShedding", {**_requests("200", 90, 20), **_requests("504", 10, 20)}, 15, ({**_WARNING, "model": "m"},)
+    ),
+    # A client above its own rate is not overload.
+    Case("ServingShedding", {**_requests("200", 90, 20), **_requests("429", 10, 20)}, 15),
     Case("ServingShedding", {**_requests("200", 1000, 20), **_requests("503", 5, 20)}, 15),
     Case(
         "ServingDegraded",
@@ -176,6 +183,21 @@ CASES = [
         },
         30,
     ),
+    Case(
+        "ReleaseRolledBack",
+        {f'plumbline_release_rollbacks_total{{{_POD},model="m"}}': "0x10 1x10"},
+        15,
+        ({**_WARNING, "model": "m"},),
+    ),
+    Case("ReleaseRolledBack", {f'plumbline_release_rollbacks_total{{{_POD},model="m"}}': "1x20"}, 15),
+    Case(
+        "PredictionLogIncomplete",
+        {f'plumbline_log_left_out_total{{{_POD},reason="spool_full"}}': "0x5 5x20"},
+        8,
+        ({**_CRITICAL, "reason": "spool_full"},),
+    ),
+    # What the owner's own policy leaves out is meant.
+    Case("PredictionLogIncomplete", {f'plumbline_log_left_out_total{{{_POD},reason="policy"}}': "0+5x20"}, 8),
     Case(
         "PredictionLogNotShipped",
         {f"plumbline_log_spool_segments{{{_POD}}}": "1x5 5x20"},

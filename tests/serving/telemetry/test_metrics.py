@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.telemetry.lane_metrics import Metrics, Variant
+from serving.telemetry.metrics import Metrics, Variant
 
 STAGES = {"features": 0.001, "encode": 0.002, "model": 0.003}
 
