@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from plumbline.controller.server import serve
-from plumbline.controller.trainer import Attempt, Child, Outcome, StoppedError
+from plumbline.controller.trainer import Attempt, Child, Outcome, ReleaseStep, StoppedError
 from plumbline.errors import PlumblineError
 from plumbline.settings import load_settings
 
@@ -25,6 +25,8 @@ class ScriptedTrainer:
         self.script = list(script)
         self.trained: list[tuple[str, datetime, bool]] = []
         self.promoted: list[str] = []
+        self.releases: list[str | Exception] = []
+        self.released: list[str] = []
 
     @property
     def resumes(self) -> bool:
@@ -48,6 +50,13 @@ class ScriptedTrainer:
         if self.script and isinstance(self.script[0], PlumblineError):
             raise self.script.pop(0)
         self.promoted.append(version)
+
+    def release(self, version: str, reason: str, *, attempt: Attempt) -> ReleaseStep:
+        self.released.append(version)
+        step = self.releases.pop(0) if self.releases else "running"
+        if isinstance(step, Exception):
+            raise step
+        return ReleaseStep(step, f"It is {step}.", {"requests": 600})  # type: ignore[arg-type]
 
     def stop(self) -> None:
         return

@@ -69,7 +69,7 @@ def _decide(alert: Alert, as_of: datetime, state: ControllerState, settings: Set
 def _same_work(earlier: Retraining, snapshot: str, as_of: datetime) -> bool:
     # "latest" names other postings each time, and a failed try has not done its work.
     same = earlier.snapshot == snapshot and earlier.as_of == as_of and snapshot != "latest"
-    return same and earlier.state in ("promoted", "rejected")
+    return same and earlier.state in ("promoted", "rejected", "rolled_back")
 
 
 def _model(alert: Alert, settings: Settings) -> str:

@@ -15,6 +15,7 @@ from plumbline.controller.trainer import (
     Attempt,
     Job,
     Outcome,
+    ReleaseStep,
     StoppedError,
     outcome_of,
     parity_of,
@@ -41,7 +42,7 @@ class KubernetesTrainer:
         self._known_jobs = jobs
         self._template = settings.controller.job_template or ""
         self._stopping = threading.Event()
-        # A promotion moves an alias: seconds, in a child process of the controller.
+        # A promotion or a release moves aliases: seconds, in a child process of the controller.
         self._commands = CommandTrainer(settings)
 
     @property
@@ -66,6 +67,10 @@ class KubernetesTrainer:
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         """See `Trainer.promote`."""
         self._commands.promote(version, reason, attempt=attempt)
+
+    def release(self, version: str, reason: str, *, attempt: Attempt) -> ReleaseStep:
+        """See `Trainer.release`."""
+        return self._commands.release(version, reason, attempt=attempt)
 
     def stop(self) -> None:
         """See `Trainer.stop`: the Job goes on, and is taken up again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from plumbline import paths
 from plumbline.controller.process import end_child
 from plumbline.controller.state import ControllerState, Retraining
-from plumbline.controller.trainer import Attempt, Child, Job, Outcome, StoppedError, Trainer
+from plumbline.controller.trainer import Attempt, Child, Job, Outcome, ReleaseStep, StoppedError, Trainer
 from plumbline.errors import PlumblineError, UserError
 from plumbline.registry.audit import AuditLog
 from plumbline.settings import Settings
@@ -21,6 +22,11 @@ from plumbline.settings import Settings
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _ACTOR = "plumbline-controller"
+_ENDINGS = {
+    "promoted": "is the champion",
+    "rejected": "stays a challenger; the champion is kept",
+    "rolled_back": "was let in and taken out again; the champion is kept",
+}
 
 
 class Loop:
@@ -33,6 +39,8 @@ class Loop:
         self._audit = AuditLog(settings)
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._looked_at: dict[int, float] = {}
+        self._answered: dict[int, float] = {}
         self._thread = threading.Thread(target=self._work, name="retraining-loop", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +96,7 @@ class Loop:
         return True
 
     def approve(self, number: int, *, who: str) -> Retraining:
-        """Promotes the version of a retraining that waits for approval.
+        """Promotes the version of a retraining that waits for approval, or lets it in where releases are canaries.
 
         Raises:
             UserError: There is no such retraining, or it does not wait for approval.
@@ -98,15 +106,30 @@ class Loop:
         if retraining is None or retraining.state != "awaiting_approval" or retraining.model_version is None:
             found = "does not exist" if retraining is None else f"is {retraining.state}"
             raise UserError(f"Retraining {number} {found}: there is nothing to approve.")
+        if self._settings.controller.release == "canary":
+            self._let_in(retraining, approved_by=who)
+            return self._known(number)
         reason = f"Retraining {number} approved by {who}: {retraining.reason}"
         attempt = Attempt(f"approve-{number}", self._log_of(retraining), on_start=lambda _: None)
         self._trainer.promote(retraining.model_version, reason, attempt=attempt)
         self._finish(retraining, "promoted", approved_by=who)
         return self._known(number)
 
+    def follow_releases(self) -> None:
+        """Brings each release that is due one look further: started, judged, over."""
+        for retraining in self._state.retrainings(states=("releasing",)):
+            now = time.monotonic()
+            if (
+                now - self._looked_at.get(retraining.id, -float("inf"))
+                >= self._settings.controller.release_poll_seconds
+            ):
+                self._follow(retraining)
+                self._looked_at[retraining.id] = time.monotonic()
+
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
+                self.follow_releases()
                 found = self.run_once()
             except Exception:  # noqa: BLE001 - see below
                 # The loop must outlive any one failure, such as a locked database.
@@ -152,6 +175,7 @@ class Loop:
                 self._state.update(retraining.id, child_pid=running.pid, child_started=running.started)
 
         attempt = Attempt(_name_of(retraining), log, on_start, job=retraining.job)
+        controller = self._settings.controller
         parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
         self._state.update(retraining.id, "features_ready", step="training")
         return self._trainer.train(
@@ -159,7 +183,7 @@ class Loop:
             retraining.as_of,
             parity=parity,
             reason=f"Retraining {retraining.id} of the controller. Alert: {retraining.reason}",
-            promote=not self._settings.controller.require_approval,
+            promote=controller.release == "direct" and not controller.require_approval,
             attempt=attempt,
         )
 
@@ -173,6 +197,9 @@ class Loop:
             result=outcome.result,
             step="gate",
         )
+        if outcome.verdict == "promote" and not outcome.promoted and not self._settings.controller.require_approval:
+            self._let_in(self._known(retraining.id), gate=outcome.result.get("gate", {}))
+            return
         if outcome.verdict == "promote" and not outcome.promoted:
             self._state.update(retraining.id, "approval_needed", state="awaiting_approval", step="approval")
             self._note(
@@ -185,6 +212,46 @@ class Loop:
         final = "promoted" if outcome.promoted else "rejected"
         self._finish(self._known(retraining.id), final, gate=outcome.result.get("gate", {}))
 
+    def _let_in(self, retraining: Retraining, **numbers: Any) -> None:
+        """From now on `follow_releases` looks after it, this process or the next."""
+        self._state.update(retraining.id, "release_wanted", state="releasing", step="starting the canary")
+        why = f"The gate agrees; version {retraining.model_version} is let in as a canary."
+        self._note(retraining, "release", why, numbers)
+
+    def _follow(self, retraining: Retraining) -> None:
+        number, log = retraining.id, paths.controller_dir(self._settings) / "logs" / f"release-{retraining.id}.log"
+        log.unlink(missing_ok=True)  # the last look's words are kept, not those of a thousand
+        reason = f"Retraining {number} of the controller. Alert: {retraining.reason}"
+        attempt = Attempt(f"release-{number}", log, on_start=lambda _: None)
+        self._answered.setdefault(number, time.monotonic())
+        try:
+            found = self._trainer.release(str(retraining.model_version), reason, attempt=attempt)
+        except StoppedError:
+            return
+        except PlumblineError as error:
+            self._lose_patience(retraining, str(error))
+            return
+        self._answered[number] = time.monotonic()
+        if found.state != "running":
+            self._end_release(retraining, found)
+        elif (found.why, None) != (retraining.step, retraining.error):
+            self._state.update(number, "release_judged", step=found.why, error=None)
+
+    def _end_release(self, retraining: Retraining, found: ReleaseStep) -> None:
+        result = {**(retraining.result or {}), "release": {"state": found.state, "why": found.why, **found.numbers}}
+        self._state.update(retraining.id, result=result, error=None)
+        final = "promoted" if found.state == "promoted" else "rolled_back"
+        self._finish(retraining, final, why=found.why, release=found.numbers)
+
+    def _lose_patience(self, retraining: Retraining, error: str) -> None:
+        patience = self._settings.controller.release_patience_seconds
+        if time.monotonic() - self._answered[retraining.id] < patience:
+            self._state.update(retraining.id, "release_unanswered", error=error)
+            return
+        said = f"The release was given up after {patience:.0f} s without an answer: {error}"
+        self._state.update(retraining.id, "retraining_failed", state="failed", error=said, ended_at=datetime.now(UTC))
+        self._note(retraining, "fail", f"{said} `plumbline release status` shows where it stands.", {})
+
     def _finish(self, retraining: Retraining, final: str, **numbers: Any) -> None:
         self._state.update(
             retraining.id,
@@ -195,8 +262,7 @@ class Loop:
             child_pid=None,
             child_started=None,
         )
-        kept = "is the champion" if final == "promoted" else "stays a challenger; the champion is kept"
-        self._note(retraining, final, f"Version {retraining.model_version} {kept}.", numbers)
+        self._note(retraining, final, f"Version {retraining.model_version} {_ENDINGS[final]}.", numbers)
 
     def _again_or_fail(self, retraining: Retraining, reason: str) -> None:
         controller = self._settings.controller

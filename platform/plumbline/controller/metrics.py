@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from plumbline.controller.state import OPEN, ControllerState, State
+from plumbline.controller.state import FINAL, OPEN, ControllerState, State
 
-_STATES: tuple[State, ...] = (*OPEN, "promoted", "rejected", "failed")
+_STATES: tuple[State, ...] = (*OPEN, *FINAL)
 
 
 class _StateCollector(Collector):

@@ -19,6 +19,7 @@ from plumbline.controller.trainer import (
     Attempt,
     Child,
     Outcome,
+    ReleaseStep,
     StoppedError,
     outcome_of,
     parity_of,
@@ -62,6 +63,17 @@ class CommandTrainer:
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         """See `Trainer.promote`."""
         self._run("models", "promote", version, "--reason", reason, attempt=attempt)
+
+    def release(self, version: str, reason: str, *, attempt: Attempt) -> ReleaseStep:
+        """See `Trainer.release`."""
+        known = self._run("release", "status", "--version", version, attempt=attempt)["release"]
+        if known is None:
+            known = self._run("release", "start", version, "--reason", reason, attempt=attempt)
+            return ReleaseStep("running", "The canary was started.", known)
+        if known["state"] != "running":
+            return ReleaseStep(known["state"], str(known["why"] or "It is the champion."), known)
+        verdict = self._run("release", "judge", "--apply", attempt=attempt)
+        return ReleaseStep(verdict["state"], verdict["why"], verdict)
 
     def stop(self) -> None:
         """See `Trainer.stop`."""

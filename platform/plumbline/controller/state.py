@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from plumbline.alerts.webhook import Alert
 
-State = Literal["queued", "running", "awaiting_approval", "promoted", "rejected", "failed"]
-OPEN: tuple[State, ...] = ("queued", "running", "awaiting_approval")
+State = Literal["queued", "running", "awaiting_approval", "releasing", "promoted", "rejected", "rolled_back", "failed"]
+OPEN: tuple[State, ...] = ("queued", "running", "awaiting_approval", "releasing")
+FINAL: tuple[State, ...] = ("promoted", "rejected", "rolled_back", "failed")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -47,7 +48,7 @@ class Retraining:
         reason: The alert's summary.
         snapshot: Postings to train on.
         as_of: What is known at this instant is trained on, UTC.
-        state: Where it stands; `promoted`, `rejected` and `failed` are final.
+        state: Where it stands; those of `FINAL` are final.
         step: What is being done, or was done last.
         attempts: Tries so far.
         created_at: When the alert asked for it.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from plumbline.errors import GateRefusedError, PlumblineError, SettingsError
 from plumbline.settings import Settings
@@ -33,6 +33,21 @@ class Outcome:
     run_id: str
     promoted: bool
     result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReleaseStep:
+    """Where a release stands.
+
+    Attributes:
+        state: `running`, or how it ended: `promoted`, `rolled_back`, `aborted`.
+        why: In a sentence.
+        numbers: Behind it.
+    """
+
+    state: Literal["running", "promoted", "rolled_back", "aborted"]
+    why: str
+    numbers: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,17 @@ class Trainer(Protocol):
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         """Makes a version the champion.
+
+        Raises:
+            PlumblineError: It failed.
+            StoppedError: `stop` was called.
+        """
+        ...
+
+    def release(self, version: str, reason: str, *, attempt: Attempt) -> ReleaseStep:
+        """Lets a version in as a canary, or judges the canary that it is, and does what the verdict says.
+
+        It asks the registry where the release stands, so that it may be asked again after any stop.
 
         Raises:
             PlumblineError: It failed.

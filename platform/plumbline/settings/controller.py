@@ -49,6 +49,17 @@ class ControllerSettings(BaseModel):
     require_approval: bool = False
     """A retraining waits for `plumbline controller approve ID` before it starts."""
 
+    release: Literal["direct", "canary"] = "direct"
+    """How a version that the gate agrees to becomes the champion: at once, or as a canary that is promoted once it has
+    done well (`serving.release`)."""
+
+    release_poll_seconds: float = Field(default=10.0, gt=0)
+    """How often a canary is judged; each look is a command of some seconds."""
+
+    release_patience_seconds: float = Field(default=3600.0, gt=0)
+    """A release that cannot be started or judged for so long (another one goes on, the registry is away) is given up:
+    what is known of it then stays as it is."""
+
     training_settings: dict[str, str] = Field(default={"model.eval_days": "7", "model.calibration_days": "7"})
     """Settings that a retraining runs with. After drift the newest week judges and the week before it calibrates,
     so that the rows to learn from reach into what has moved."""
