@@ -15,6 +15,7 @@ from serving.engine.lane import Lane
 from serving.engine.query import Answer, Query
 from serving.errors import RequestRefusedError
 from serving.http.bodies import read_body
+from serving.http.exchange import respond
 from serving.http.front import Front
 from serving.http.headers import assignment_key_of, budget_of, check_json, new_request_id, request_id_of
 from serving.http.problems import Headers, problem, problem_answer
@@ -58,8 +59,7 @@ class Classify:
             status, more, body = self._refused(broken(error), request_id)
         if status == 200:
             more = [_JSON, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": more})
-        await send({"type": "http.response.body", "body": body})
+        await respond(scope, send, status, more, body)
 
     async def _answer(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, received: float

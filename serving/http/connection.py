@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from dataclasses import dataclass
+import urllib.parse
+from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -21,6 +23,7 @@ from uvicorn.server import ServerState
 from plumbline.settings.serving_http import HttpSettings
 from serving.errors import RequestRefusedError
 from serving.http.drain import Drain
+from serving.http.exchange import ANSWER, Exchange
 from serving.http.problems import problem_bytes
 from serving.http.shedding import Shedder
 
@@ -49,6 +52,19 @@ class Gate:
     limits: HttpSettings
     shedder: Shedder
     drain: Drain
+    seconds: dict[Phase, float] = field(init=False)
+    """How long each phase may last."""
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        seconds = {
+            Phase.NEW: limits.header_seconds,
+            Phase.HEAD: limits.header_seconds,
+            Phase.BODY: limits.body_seconds,
+            Phase.IDLE: limits.keep_alive_seconds,
+            Phase.LINGER: _LINGER_SECONDS,
+        }
+        object.__setattr__(self, "seconds", seconds)
 
 
 class _Refused:
@@ -91,21 +107,17 @@ class Connection(HttpToolsProtocol):
         self._phase = Phase.NEW
         self._since = self.loop.time()
         self._head_bytes = 0
+        self._received_bytes = 0
         self._unread_since: float | None = None
         self._surplus = False
         self._task: asyncio.Task[None] | None = None
-        self._seconds = {
-            Phase.NEW: gate.limits.header_seconds,
-            Phase.HEAD: gate.limits.header_seconds,
-            Phase.BODY: gate.limits.body_seconds,
-            Phase.IDLE: gate.limits.keep_alive_seconds,
-            Phase.LINGER: _LINGER_SECONDS,
-        }
+        self._leaving = False
 
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._outlet = _Outlet(self)
         self._surplus = len(self.connections) > self._limits.max_connections
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -116,8 +128,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
-        if self._phase in (Phase.NEW, Phase.IDLE):
-            self._enter(Phase.HEAD)
+        self._received_bytes = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -147,22 +158,64 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._enter(Phase.BODY)
-        if self.cycle is not None and not self.cycle.response_complete:
-            super().on_headers_complete()  # sent before the answer to the last one: it waits its turn
-            return
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self._limits.max_header_bytes:
+        limits = self._limits
+        if (
+            self._head_bytes + self._received_bytes > limits.max_header_bytes
+            and self._header_bytes() > limits.max_header_bytes
+        ):
             self._end(self._headers_too_large())
             return
+        version = self.parser.get_http_version()
+        keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
+        # Sent before the answer to the last one: it waits its turn.
+        behind = self.cycle is not None and not self.cycle.response_complete
+        if not behind and self._turn_away(keep_alive):
+            return
+        exchange = self._exchange(version, keep_alive)
+        self.cycle = exchange
+        if behind:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+        else:
+            self._start_asgi_task(exchange, self.app)
+
+    def _turn_away(self, keep_alive: bool) -> bool:
+        """Refuses a request that there is no room or no time for; whether it did."""
         if self._surplus or len(self.tasks) >= self._limits.max_requests:
             error = self._too_many()
             self._refuse(error, self._gate.shedder.count(error), close=self._surplus)
-            return
+            return True
         refusal = self._gate.shedder.refusal(self.url, self.headers)
-        if refusal is not None:
-            self._refuse(*refusal, close=self.expect_100_continue or not self.parser.should_keep_alive())
-            return
-        super().on_headers_complete()
+        if refusal is None:
+            return False
+        # A client that waits for leave to send its body sends none after a refusal: what follows could be either.
+        self._refuse(*refusal, close=self.expect_100_continue or not keep_alive)
+        return True
+
+    def _exchange(self, version: str, keep_alive: bool) -> Exchange:
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        exchange = Exchange(
+            scope=scope,
+            transport=self._outlet,  # type: ignore[arg-type]  # what it uses of it
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        scope[ANSWER] = exchange.answer  # type: ignore[literal-required]
+        return exchange
 
     def on_message_complete(self) -> None:
         if self._phase is Phase.LINGER:
@@ -170,17 +223,17 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         answered = self.cycle is None or self.cycle.response_complete
         self._enter(Phase.IDLE if answered else Phase.ANSWER)
+        if answered and self._leaving:
+            self.transport.close()
 
     # What becomes of a request.
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.transport = _Outlet(self)  # type: ignore[assignment]
-        task = self.loop.create_task(self._run(cycle, app))
-        self._task = task
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._task = task = self.loop.create_task(self._run(cycle, app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+    async def _run(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         try:
             await app(cycle.scope, cycle.receive, cycle.send)
         except asyncio.CancelledError:
@@ -240,6 +293,14 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def shutdown(self) -> None:
+        """Called by uvicorn when it stops: a request that is arriving is answered first."""
+        self._leaving = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._phase not in (Phase.HEAD, Phase.BODY):
+            self.transport.close()
+
     # Time.
 
     def expire(self, now: float) -> None:
@@ -251,7 +312,7 @@ class Connection(HttpToolsProtocol):
         if self._unread_since is not None and now - self._unread_since > self._limits.answer_seconds:
             self.transport.abort()
             return
-        if self.flow.read_paused or now - self._since <= self._seconds.get(self._phase, now):
+        if self.flow.read_paused or now - self._since <= self._gate.seconds.get(self._phase, now):
             return
         if self._phase in (Phase.NEW, Phase.IDLE, Phase.LINGER):
             self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
@@ -265,6 +326,9 @@ class Connection(HttpToolsProtocol):
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._since = self.loop.time()
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _headers_too_large(self) -> RequestRefusedError:
         limit = self._limits.max_header_bytes

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from prometheus_client import Counter
+
 from plumbline.settings.serving import ServingSettings
 from serving.access.guard import Guard
 from serving.engine.engine import Engine
 from serving.errors import RequestRefusedError
 from serving.http.drain import Drain
-from serving.telemetry.lane_metrics import Metrics
+from serving.telemetry.metrics import Metrics
 from serving.telemetry.refusals import RefusalLog
 
 
@@ -23,6 +25,7 @@ class Front:
     metrics: Metrics
     drain: Drain
     refusals: RefusalLog = field(default_factory=RefusalLog)
+    _counters: dict[tuple[str, int, str], Counter] = field(default_factory=dict)
 
     def refused(
         self, error: RequestRefusedError, request_id: str, *, model: str = "", client: str | None = None
@@ -35,5 +38,9 @@ class Front:
             model: What was asked, where that is known.
             client: Who asked, where that is known.
         """
-        self.metrics.requests.labels(model, str(error.status), error.title).inc()
+        kind = (model, error.status, error.title)
+        counter = self._counters.get(kind)
+        if counter is None:
+            counter = self._counters[kind] = self.metrics.requests.labels(model, str(error.status), error.title)
+        counter.inc()
         self.refusals.refused(error, model=model, request_id=request_id, client=client)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from serving.errors import RequestRefusedError
 
@@ -51,8 +52,8 @@ def problem_bytes(error: RequestRefusedError, request_id: str, more: Headers, *,
         close: Whether the connection ends with it.
     """
     headers, body = problem_answer(error, request_id)
-    lines = [b"HTTP/1.1 %d %s" % (error.status, HTTPStatus(error.status).phrase.encode())]
-    lines += [b"%s: %s" % header for header in (*more, *headers)]
-    if close:
-        lines.append(b"connection: close")
-    return b"\r\n".join([*lines, b"", body])
+    parts = [STATUS_LINE[error.status]]
+    for name, value in (*more, *headers):
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"connection: close\r\n\r\n" if close else b"\r\n", body)
+    return b"".join(parts)
