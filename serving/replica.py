@@ -22,7 +22,8 @@ from serving.oip import grpc_server
 from serving.oip.rest import OpenInferenceRest
 from serving.prediction_log.collector import LogCollector
 from serving.prediction_log.log import open_log
-from serving.telemetry.lane_metrics import Metrics
+from serving.release.replica import ReleaseStates, ReplicaReleases, open_state
+from serving.telemetry.metrics import Metrics
 
 _HANGING_SECONDS = 30.0
 """No batch takes so long: what computes it hangs."""
@@ -35,9 +36,17 @@ class Replica:
         settings: The installation's settings.
         models: The source of a registered model, by its name.
         features: Online features.
+        releases: What the registry knows of a model's releases, by its name; None: it takes part in none.
     """
 
-    def __init__(self, settings: Settings, *, models: Callable[[str], ModelSource], features: FeatureReader) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        models: Callable[[str], ModelSource],
+        features: FeatureReader,
+        releases: ReleaseStates | None = None,
+    ) -> None:
         serving = settings.serving
         self._settings = serving
         guard = Guard(serving)
@@ -46,6 +55,7 @@ class Replica:
         self._log = open_log(settings)
         metrics.register(LogCollector(self._log))
         self._engine = assemble(settings, models=models, features=features, log=self._log, metrics=metrics)
+        self._releases = ReplicaReleases(settings, self._engine, models, releases, metrics)
         self.front = Front(serving, self._engine, guard, metrics, Drain(serving.drain_file))
         self._routes = HotRoutes(self.front)
         self.app = build_app(self.front, self._routes, {"/v2": OpenInferenceRest(self.front)})
@@ -76,6 +86,7 @@ class Replica:
             await self._grpc.stop(self._settings.drain_seconds)
         if self._http is not None:
             await self._http.stop()
+        await self._releases.stop()
         await self._engine.close()
         self.front.guard.close()
         self._log.close()
@@ -95,4 +106,5 @@ def build_replica(settings: Settings) -> Replica:
         settings,
         models=lambda name: RegistryModels(settings, name),
         features=OnlineFeatureReader(settings, keep_seconds=settings.serving.features_cache_seconds),
+        releases=lambda name: open_state(settings, name),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from plumbline.registry.models import ModelRegistry
@@ -11,6 +12,7 @@ from serving.engine.engine import Engine
 from serving.engine.served_model import ModelSource
 from serving.release.collector import ReleaseCollector
 from serving.release.manager import ReleaseManager, ReleaseState
+from serving.telemetry.metrics import Metrics
 
 ReleaseStates = Callable[[str], ReleaseState]
 """What the registry knows of a registered model's releases, by the model's name."""
@@ -23,23 +25,30 @@ class ReplicaReleases:
         settings: The installation's settings.
         engine: Its lanes get canaries and shadows.
         models: Where versions are loaded from, by name of the registered model.
-        states: What the registry knows.
+        states: What the registry knows; None: there is no registry, and so no release.
+        metrics: Gets the releases' figures.
     """
 
     def __init__(
-        self, settings: Settings, engine: Engine, models: Callable[[str], ModelSource], states: ReleaseStates
+        self,
+        settings: Settings,
+        engine: Engine,
+        models: Callable[[str], ModelSource],
+        states: ReleaseStates | None,
+        metrics: Metrics,
     ) -> None:
-        self._managers = {
-            name: ReleaseManager(settings, lane, states(name), models(name)) for name, lane in engine.lanes.items()
-        }
-        self.collector = ReleaseCollector(self._managers)
+        self._managers: dict[str, ReleaseManager] = {}
+        if states is not None:
+            for name, lane in engine.lanes.items():
+                self._managers[name] = ReleaseManager(settings, lane, states(name), models(name))
+        metrics.register(ReleaseCollector(self._managers))
         for manager in self._managers.values():
             manager.start()
 
-    def stop(self) -> None:
-        """Stops the threads; seconds, where the registry does not answer."""
+    async def stop(self) -> None:
+        """Stops the threads; takes seconds where the registry does not answer."""
         for manager in self._managers.values():
-            manager.stop()
+            await asyncio.to_thread(manager.stop)
 
 
 def open_state(settings: Settings, model: str) -> Releases:
