@@ -4,6 +4,6 @@ Every field can be set by an environment variable: ``PLUMBLINE_`` + the group + 
 ``PLUMBLINE_SERVING__PORT=8100``; or by a YAML file named in ``PLUMBLINE_CONFIG``. The environment wins.
 """
 
-from plumbline.settings._load import Settings, load_settings
+from plumbline.settings._load import Settings, config_path, load_settings
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "config_path", "load_settings"]

@@ -90,6 +90,12 @@ def load_settings(**overrides: Any) -> Settings:
     return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
 
 
+def config_path() -> Path | None:
+    """The YAML file that `PLUMBLINE_CONFIG` names, if it names one."""
+    config = os.environ.get(CONFIG_VARIABLE)
+    return Path(config) if config else None
+
+
 def _refuse_unknown_variables() -> None:
     """pydantic-settings ignores unknown top-level environment variables: a typo would be a silence."""
     known = {f"PLUMBLINE_{name.upper()}": field for name, field in Settings.model_fields.items()}
