@@ -76,9 +76,9 @@ def predict(model_path: Path, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarr
     Raises:
         PlumblineError: The model answered another number of rows.
     """
-    from plumbline.model.classifier import PostingModel
+    from plumbline.model.protocol import load_model
 
-    model = PostingModel.load(model_path)
+    model = load_model(model_path)
     if frame.empty:
         return np.empty(0, dtype=object), np.empty(0)
     columns = ["title", "description", *(spec.name for spec in model.feature_specs if spec.name in frame)]

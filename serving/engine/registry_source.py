@@ -19,6 +19,7 @@ class RegistryModels:
     def __init__(self, settings: Settings, name: str) -> None:
         tracking, serving = settings.tracking, settings.serving
         self._alias = serving.model_alias if name == tracking.model_name else serving.models[name].alias
+        self._runtime = settings.model.runtime
         self._registry = ModelRegistry(
             settings.model_copy(update={"tracking": tracking.model_copy(update={"model_name": name})})
         )
@@ -40,6 +41,6 @@ class RegistryModels:
             alias=self._alias,
             version=found.version,
             digest=found.tags.get(TAG_DIGEST, ""),
-            model=load_model(found.path),
+            model=load_model(found.path, self._runtime),
             loaded_at=now(),
         )
