@@ -173,7 +173,8 @@ def parse_plan(content: dict[str, Any], *, what: str) -> LoadPlan:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: the first says more.
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"]) or "it"
     if first["type"] == "extra_forbidden":
         # Inside a phase the location is ("phases", number, kind, key).

@@ -23,6 +23,7 @@ from serving.prediction_log import read
 Missing = Literal["sample", "skip"]
 _BATCH_ROW = r"^(?P<request>.+)/(?P<row>\d+)$"
 """Rows of a batch are logged under the request's id, a slash and their number."""
+_COLUMNS = ("request_id", "time", "total_ms", "posting_id", "model_name", "sample_rate")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,15 @@ def run_replay(settings: Settings, replay: Replay, sending: Sending, judging: Ju
     if replay.speed <= 0 or replay.warm_up < 0:
         raise UserError("Give a speed above 0 and a warm-up of 0 or more.")
     require_endpoint(sending.url)
-    arrivals = arrivals_in(read(settings), replay)
-    traffic, counts = traffic_from(settings, arrivals, postings_of(settings, replay.snapshot, since=None), replay)
+    log = read(settings, since=replay.since, until=replay.until, columns=_COLUMNS)
+    if log.empty:
+        raise MissingInputError(
+            f"The prediction log holds nothing from {replay.since or 'its start'} to {replay.until or 'its end'}. "
+            "Ask `plumbline serve log` what it holds."
+        )
+    arrivals = arrivals_in(log)
+    postings = postings_of(settings, replay.snapshot, since=None)
+    traffic, counts = traffic_from(arrivals, postings, replay, default_model=settings.tracking.model_name)
     if replay.warm_up >= traffic.due[-1] and len(traffic) > 1:
         raise UserError(f"The replay lasts {traffic.due[-1]:.1f} s: give a shorter --warm-up.")
     sent = send_traffic(traffic, sending, warm_up=int(np.searchsorted(traffic.due, replay.warm_up)))
@@ -80,32 +88,18 @@ def run_replay(settings: Settings, replay: Replay, sending: Sending, judging: Ju
     return result_of(settings, traffic, sent, sending, judging, described, replay.warm_up, seconds)
 
 
-def arrivals_in(log: pd.DataFrame, replay: Replay) -> pd.DataFrame:
-    """What clients asked for in a stretch of the log, a row per posting, in the order of arrival.
+def arrivals_in(log: pd.DataFrame) -> pd.DataFrame:
+    """What clients asked for, a row per posting, in the order of arrival.
 
-    Shadow answers are left out: no client asked for them.
+    Args:
+        log: Records of requests that were answered to a client; not empty.
 
     Returns:
         Columns `arrived` (UTC), `request` (id), `batch` (whether it came over the batch route), `row`, `posting_id`,
         `model_name`, `sample_rate`.
-
-    Raises:
-        MissingInputError: Nothing was logged in that time.
     """
-    log = log[log["role"].fillna("champion") != "shadow"] if "role" in log else log
     # The log has when a request was answered; it had arrived so much earlier.
     arrived = log["time"] - pd.to_timedelta(log["total_ms"].fillna(0.0), unit="ms")
-    chosen = pd.Series(True, index=log.index)
-    if replay.since is not None:
-        chosen &= arrived >= replay.since
-    if replay.until is not None:
-        chosen &= arrived < replay.until
-    if not chosen.any():
-        raise MissingInputError(
-            f"The prediction log holds no request from {replay.since or 'its start'} to {replay.until or 'its end'}. "
-            "Ask `plumbline serve log` what it holds."
-        )
-    log = log[chosen]
     rows = log["request_id"].str.extract(_BATCH_ROW)
     found = pd.DataFrame(
         {
@@ -114,18 +108,24 @@ def arrivals_in(log: pd.DataFrame, replay: Replay) -> pd.DataFrame:
             "row": rows["row"].fillna("0").astype(int),
             "posting_id": log["posting_id"],
             "model_name": log["model_name"],
-            "sample_rate": log["sample_rate"].fillna(1.0) if "sample_rate" in log else 1.0,
+            "sample_rate": log["sample_rate"].astype(float).fillna(1.0),
         }
     )
     # A batch arrived as one request.
-    found["arrived"] = arrived[chosen].groupby(found["request"]).transform("min")
+    found["arrived"] = arrived.groupby(found["request"]).transform("min")
     return found.sort_values(["arrived", "request", "row"], kind="stable", ignore_index=True)
 
 
 def traffic_from(
-    settings: Settings, arrivals: pd.DataFrame, postings: pd.DataFrame, replay: Replay
+    arrivals: pd.DataFrame, postings: pd.DataFrame, replay: Replay, *, default_model: str
 ) -> tuple[Traffic, dict[str, Any]]:
     """The traffic that stands for logged arrivals, and counts of what was found.
+
+    Args:
+        arrivals: As `arrivals_in` gives them.
+        postings: To find the logged ones in, and to draw stand-ins from.
+        replay: What is replayed.
+        default_model: The model that is asked over the route without a name.
 
     Raises:
         MissingInputError: The snapshot holds none of the postings, and they are to be skipped.
@@ -150,7 +150,7 @@ def traffic_from(
         rows = list(group)
         first = rows[0]
         singles = [body_of.get(row.posting_id) or next(stand_ins) for row in rows]
-        own = None if first.model_name == settings.tracking.model_name else str(first.model_name)
+        own = None if first.model_name == default_model else str(first.model_name)
         batch = bool(first.batch)
         due.append((first.arrived - start).total_seconds() / replay.speed)
         bodies.append(join_batch(singles) if batch else singles[0])

@@ -50,6 +50,7 @@ class ScriptedServer:
     """Runs a script for each request. A context manager.
 
     Attributes:
+        script: May be replaced while it runs.
         arrived: All requests so far.
         connections: How many were opened.
         most_at_a_time: Requests that were under way together.
@@ -60,7 +61,7 @@ class ScriptedServer:
         self.connections = 0
         self.most_at_a_time = 0
         self._under_way = 0
-        self._script, self._tls = script, tls
+        self.script, self._tls = script, tls
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -109,13 +110,17 @@ class ScriptedServer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        if first.startswith("GET "):  # whether anybody is there; no part of the script
+            writer.write(reply())
+            await writer.drain()
+            return True
         body = await reader.readexactly(int(headers["content-length"]))
         arrived = Arrived(len(self.arrived), connection, first.split()[1], headers, body, time.monotonic(), writer)
         self.arrived.append(arrived)
         self._under_way += 1
         self.most_at_a_time = max(self.most_at_a_time, self._under_way)
         try:
-            answer = await self._script(arrived)
+            answer = await self.script(arrived)
         finally:
             self._under_way -= 1
         if answer is None:
