@@ -101,7 +101,6 @@ class OpenInferenceRest:
             model=lane.name,
             version=version,
             max_rows=settings.max_batch_postings,
-            max_depth=settings.http.max_json_depth,
         )
         response = await self._inference.infer(request, call, client)
         answer, length = encode(response)
@@ -123,12 +122,20 @@ class OpenInferenceRest:
         told = [header for header in headers if not header[0].startswith(b"content-")]
         if error.status == 413:
             told.append((b"connection", b"close"))  # the rest of it is not worth reading
+        elif isinstance(error, _WrongMethodError):
+            told.append((b"allow", error.allowed.encode()))
         return error.status, [_JSON, *told], orjson.dumps({"error": error.detail})
+
+
+class _WrongMethodError(RequestRefusedError):
+    def __init__(self, allowed: str) -> None:
+        super().__init__(405, "method-not-allowed", f"This path takes {allowed}.")
+        self.allowed = allowed
 
 
 def _require_method(scope: Scope, method: str) -> None:
     if scope["method"] != method:
-        raise RequestRefusedError(405, "method-not-allowed", f"This path takes {method}.")
+        raise _WrongMethodError(method)
 
 
 def _json(document: Mapping[str, object], status: int = 200) -> _Answer:

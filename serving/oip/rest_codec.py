@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from pydantic_core import from_json
 
-from serving.engine.intake import refuse_depth
 from serving.errors import RequestRefusedError
 from serving.oip.inference import InferResponse
 from serving.oip.outputs import OutputTensor
@@ -51,9 +50,7 @@ def decompress(body: bytes, encoding: bytes, limit: int) -> bytes:
     return plain
 
 
-def decode(
-    body: bytes, header_length: bytes | None, *, model: str, version: str, max_rows: int, max_depth: int
-) -> InferRequest:
+def decode(body: bytes, header_length: bytes | None, *, model: str, version: str, max_rows: int) -> InferRequest:
     """The request in a body.
 
     Args:
@@ -62,13 +59,12 @@ def decode(
         model: Of the path.
         version: Of the path; may be empty.
         max_rows: Rows that a tensor may have.
-        max_depth: Arrays and objects that may lie inside each other.
 
     Raises:
         RequestRefusedError: 400, the body does not keep to the protocol.
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
-    document = _document(body[:length], max_depth)
+    document = _document(body[:length])
     parameters = _parameters(document, "request")
     inputs = _inputs(document, _Rest(body, length), max_rows)
     binary = parameters.get("binary_data_output", False) is True
@@ -165,10 +161,10 @@ def _length(header: bytes, size: int) -> int:
     return int(header)
 
 
-def _document(text: bytes, max_depth: int) -> dict[str, Any]:
-    refuse_depth(text, max_depth)
+def _document(text: bytes) -> dict[str, Any]:
     try:
-        # Not orjson: NaN is how a client of this protocol leaves a number out, in JSON too.
+        # Not orjson: NaN is how a client of this protocol leaves a number out, in JSON too. It refuses what lies more
+        # than 200 deep; what is read below lies four deep, and nothing else is looked at.
         document = from_json(text, allow_inf_nan=True)
     except ValueError as error:
         raise RequestRefusedError(400, "invalid-json", f"The body is not JSON: {error}.") from error

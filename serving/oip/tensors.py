@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from serving.errors import RequestRefusedError
 
 BYTES = "BYTES"
 FP64 = "FP64"
 _LENGTH = struct.Struct("<I")
 _COLUMN_RANK = 2
+_NUMBERS = frozenset({int, float, type(None)})
+_TEXTS = frozenset({str, bytes, type(None)})
 
 
 @dataclass(slots=True)
@@ -46,8 +46,10 @@ def rows_of(name: str, shape: Sequence[Any], limit: int) -> int:
     Raises:
         RequestRefusedError: The shape is neither [rows] nor [rows, 1], or has no or too many rows.
     """
-    if not all(isinstance(size, int) and not isinstance(size, bool) for size in shape) or not (
-        len(shape) == 1 or (len(shape) == _COLUMN_RANK and shape[1] == 1)
+    # bool is an int to isinstance, and True would be a row.
+    rank = len(shape)
+    if not (
+        1 <= rank <= _COLUMN_RANK and type(shape[0]) is int and (rank == 1 or (type(shape[1]) is int and shape[1] == 1))
     ):
         raise invalid(f"The tensor {name} has the shape {_short(shape)}: give [rows] or [rows, 1].")
     rows: int = shape[0]
@@ -65,7 +67,7 @@ def from_raw(name: str, datatype: str, rows: int, content: bytes) -> InputTensor
     if datatype == FP64:
         if len(content) != 8 * rows:
             raise invalid(f"The tensor {name} holds {len(content)} bytes: {rows} rows of FP64 are {8 * rows}.")
-        return InputTensor(name, np.frombuffer(content, "<f8").tolist())
+        return InputTensor(name, list(struct.unpack(f"<{rows}d", content)))
     return InputTensor(name, _split(name, rows, content))
 
 
@@ -81,16 +83,19 @@ def from_values(name: str, datatype: str, rows: int, values: Sequence[Any]) -> I
         if not all(isinstance(value, list) and len(value) == 1 for value in values):
             raise invalid(f"The tensor {name} is nested, but not as its shape: one list with one value per row.")
         values = [value[0] for value in values]
-    allowed = (int, float, type(None)) if datatype == FP64 else (str, bytes, type(None))
+    allowed = _NUMBERS if datatype == FP64 else _TEXTS
     for row, value in enumerate(values):
-        if not isinstance(value, allowed) or isinstance(value, bool):
+        if type(value) not in allowed:
             raise invalid(f"The tensor {name} holds no {datatype} in row {row}.")
     return InputTensor(name, values)
 
 
 def _split(name: str, rows: int, content: bytes) -> list[bytes]:
+    size = len(content)
+    if rows == 1 and size >= _LENGTH.size and _LENGTH.unpack_from(content)[0] == size - _LENGTH.size:
+        return [content[_LENGTH.size :]]
     values = []
-    start, size = 0, len(content)
+    start = 0
     for row in range(rows):
         end = start + 4
         if end <= size:
