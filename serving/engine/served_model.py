@@ -19,6 +19,9 @@ from plumbline.errors import PlumblineError
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_PAUSE_SECONDS = 30.0
+"""Between two tries at a version that does not load: each fetches its files anew."""
+
 
 class Classifier(Protocol):
     """What serving asks of a model: encode records, then give calibrated probabilities."""
@@ -107,17 +110,26 @@ class ModelSlot:
         return served
 
     def _follow(self) -> None:
-        while not self._stop.wait(self._poll_seconds):
+        pause, failures = self._poll_seconds, 0
+        while not self._stop.wait(pause):
+            pause = self._poll_seconds
             try:
                 version = self._source.version()
                 if version is not None and version != self.current.version:
                     previous = self.current.version
                     self.current = self._load(version)
                     _log.warning("Serving version %s in place of %s.", version, previous)
+                failures = 0
             except (PlumblineError, OSError, ValueError, RuntimeError):
                 # A broken or unreachable new version must not take the old one down: keep serving, try again.
+                failures += 1
+                pause = min(self._poll_seconds * 2**failures, max(_LONGEST_PAUSE_SECONDS, self._poll_seconds))
                 self._on_load("failed")
-                _log.exception("The alias could not be followed; version %s stays.", self.current.version)
+                _log.exception(
+                    "The alias could not be followed; version %s stays. Trying again in %.0f s.",
+                    self.current.version,
+                    pause,
+                )
 
 
 def now() -> datetime:

@@ -30,7 +30,7 @@ def test_swaps_under_load_fail_no_request(serve: Serve, posting: dict[str, Any])
 
 
 def test_a_new_version_is_warmed_up_before_it_is_served(serve: Serve) -> None:
-    served = serve(max_batch_size=8)
+    served = serve(max_batch_size=8, batch_chunk_size=8)
     sizes = served.models.model.sizes
     assert sizes == [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]
     served.models.alias = "2"
@@ -43,11 +43,11 @@ def test_a_broken_version_leaves_the_old_one_serving(serve: Serve, posting: dict
     served.models.broken.add("2")
     served.models.alias = "2"
     deadline = time.monotonic() + 5
-    while served.models.loads.count("2") < 2:
+    while 'outcome="failed"} 2.0' not in served.client.get("/metrics").text:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert served.client.post("/v1/classify", json=posting).json()["model"]["version"] == "1"
-    assert 'plumbline_model_loads_total{outcome="failed"}' in served.client.get("/metrics").text
+    assert 'outcome="failed"} 2.0' in served.client.get("/metrics").text
     served.models.broken.clear()
     _wait_for(served, "2")
 
