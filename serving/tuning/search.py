@@ -67,8 +67,8 @@ def largest_batch(timed: Callable[[int], BatchTimes], allowed_ms: float) -> tupl
     size = 1
     if not fits(size):
         raise GateRefusedError(
-            f"One posting takes {measured[1].p99_ms:.1f} ms (p99) on this device, more than the "
-            f"{allowed_ms:.1f} ms that the budget leaves to a batch. Raise --budget-ms, choose a smaller encoder, or give the replica a GPU."
+            f"One posting takes {measured[1].p99_ms:.1f} ms (p99) on this device, more than the {allowed_ms:.1f} ms "
+            "that the budget leaves to a batch. Raise --budget-ms, choose a smaller encoder, or give the replica a GPU."
         )
     while size < LARGEST and fits(2 * size):
         size *= 2

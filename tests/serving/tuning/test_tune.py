@@ -108,10 +108,17 @@ def _register(settings: Settings, rows: pd.DataFrame) -> None:
     registry.promote(version, "a test wants it served")
 
 
+def _one_ms_per_posting(model: Any, records: Any, batch_size: int, *, seconds: float) -> BatchTimes:
+    """The real model answers; how long it takes on a busy machine must not decide a test."""
+    assert len(model.predict_proba(records[:batch_size])) == min(batch_size, len(records))
+    return _times(batch_size, float(batch_size))
+
+
 def _run(monkeypatch: pytest.MonkeyPatch, home: Path, config: Path | None, *arguments: str) -> Any:
     monkeypatch.setenv("PLUMBLINE_HOME", str(home))
     if config is not None:
         monkeypatch.setenv("PLUMBLINE_CONFIG", str(config))
+    monkeypatch.setattr("serving.tuning.run.measure", _one_ms_per_posting)
     return CliRunner().invoke(serve_app, ["tune", "--seconds", "0", "--json", *arguments])
 
 
@@ -121,7 +128,7 @@ def test_the_command_measures_and_writes_to_the_configuration(
     config = tmp_path / "plumbline.yaml"
     config.write_text("# ours\nserving:\n  port: 8100 # taken: 8000\n")
     picture = tmp_path / "pictures" / "tune.svg"
-    result = _run(monkeypatch, home, config, "--budget-ms", "30", "--picture", str(picture))
+    result = _run(monkeypatch, home, config, "--budget-ms", "40", "--picture", str(picture))
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     written = yaml.safe_load(config.read_text())
@@ -129,10 +136,10 @@ def test_the_command_measures_and_writes_to_the_configuration(
     assert config.read_text().startswith("# ours\n")
     assert "port: 8100 # taken: 8000" in config.read_text()
     assert "# plumbline serve tune: " in config.read_text()
-    assert answer["allowed_batch_p99_ms"] == 2.5
+    assert answer["allowed_batch_p99_ms"] == 7.5
     chosen = next(row for row in answer["batches"] if row["batch_size"] == answer["max_batch_size"])
     assert chosen["fits"]
-    assert all(row["p99_ms"] <= 2.5 for row in answer["batches"] if row["fits"])
+    assert [row["batch_size"] for row in answer["batches"] if row["fits"]] == [1, 2, 4, 6, 7]
     assert answer["version"] == "1"
     assert "+  max_batch_size" in answer["diff"]
     assert picture.read_text().startswith("<?xml")
@@ -143,7 +150,7 @@ def test_without_a_file_nothing_is_written(home: Path, monkeypatch: pytest.Monke
     result = _run(monkeypatch, home, None, "--budget-ms", "27")
     answer = json.loads(result.stdout)
     assert answer["file"] is None
-    assert answer["max_batch_size"] >= 1
+    assert answer["max_batch_size"] == 1
 
 
 @pytest.mark.parametrize(
