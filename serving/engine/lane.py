@@ -202,7 +202,7 @@ class Lane:
 
     def _role_of(self, query: Query) -> Role:
         release = self.release
-        if release is None or self.variants.canary is None:
+        if release is None or self.variants.canary is None or query.pinned:
             return "champion"
         try:
             return release.role_of(query)

@@ -35,6 +35,9 @@ class Query:
     assignment_key: str = ""
     """Queries with the same key get the same variant; empty means the posting's company, else its id."""
 
+    pinned: bool = False
+    """Whether the client has named the champion's version, so that no canary may answer."""
+
     trace: object | None = None
     """The tracer's; the engine only passes it on."""
 

@@ -73,11 +73,7 @@ class Inference:
             RequestRefusedError: 404, the model or the version is not served.
         """
         lane = self._engine.lane(model)
-        served = lane.variants.champion.current.version
-        if version and version != served:
-            raise RequestRefusedError(
-                404, "unknown-version", f"The version {version[:64]} of {model} is not served here. Served is {served}."
-            )
+        _require_version(lane, version, lane.variants.champion.current.version)
         return lane
 
     async def infer(self, request: InferRequest, call: Call, client: Client) -> InferResponse:
@@ -113,16 +109,26 @@ class Inference:
                 call.received + budget,
                 client=client.id,
                 assignment_key=call.assignment_key,
+                pinned=bool(request.version),
             )
             for posting, row_id in zip(postings, row_ids, strict=True)
         ]
         answers = [await lane.answer(queries[0])] if rows == 1 else _all(await lane.answer_all(queries))
         versions = {answer.model_version for answer in answers}
+        for version in versions:
+            _require_version(lane, request.version, version)  # another may have become champion meanwhile
         return InferResponse(
             lane.name,
             versions.pop() if len(versions) == 1 else "",
             request.id,
             outputs.tensors_of(answers, request.outputs, binary=request.binary),
+        )
+
+
+def _require_version(lane: Lane, wanted: str, served: str) -> None:
+    if wanted and wanted != served:
+        raise RequestRefusedError(
+            404, "unknown-version", f"The version {wanted[:64]} of {lane.name} is not served here. Served is {served}."
         )
 
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from serving.errors import RequestRefusedError
 from serving.http.bodies import read_body
 from serving.http.classify import broken, peer_of
+from serving.http.exchange import respond
 from serving.http.front import Front
 from serving.http.headers import REQUEST_ID, assignment_key_of, budget_of, new_request_id, request_id_of
 from serving.http.problems import problem_answer
@@ -57,8 +58,7 @@ class OpenInferenceRest:
             _log.exception("Request %s broke the endpoint.", call.request_id)
             status, more, body = self._refused(broken(error), call)
         more.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": more})
-        await send({"type": "http.response.body", "body": body})
+        await respond(scope, send, status, more, body)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, call: Call) -> _Answer:
         path: str = scope["path"].rstrip("/")
