@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import grpc
@@ -82,10 +83,10 @@ class Replica:
 
     async def close(self) -> None:
         """Answers what is under way, forces the log to the disk, stops the threads."""
-        if self._grpc is not None:
-            await self._grpc.stop(self._settings.drain_seconds)
-        if self._http is not None:
-            await self._http.stop()
+        await asyncio.gather(
+            *([] if self._grpc is None else [self._grpc.stop(self._settings.drain_seconds)]),
+            *([] if self._http is None else [self._http.stop()]),
+        )
         await self._releases.stop()
         await self._engine.close()
         self.front.guard.close()

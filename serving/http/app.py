@@ -120,7 +120,7 @@ def _cold(front: Front) -> FastAPI:
     async def fault(_: Request, error: Exception) -> Response:
         return _response(broken(error))
 
-    app.openapi = _document(app, front.settings.max_batch_postings)  # type: ignore[method-assign]
+    app.openapi = _document(app, front)  # type: ignore[method-assign]
     return app
 
 
@@ -131,8 +131,10 @@ def _response(error: RequestRefusedError) -> Response:
     return response
 
 
-def _document(app: FastAPI, max_postings: int) -> Callable[[], dict[str, Any]]:
+def _document(app: FastAPI, front: Front) -> Callable[[], dict[str, Any]]:
     """The schema of the cold routes, and those in front of them."""
+
+    max_postings = front.settings.max_batch_postings
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -141,7 +143,16 @@ def _document(app: FastAPI, max_postings: int) -> Callable[[], dict[str, Any]]:
             parts = document.setdefault("components", {})
             parts.setdefault("schemas", {}).update(schema.components() | openapi.components(max_postings))
             parts["securitySchemes"] = schema.SECURITY_SCHEMES
+            if front.guard.required:
+                _require_keys(document["paths"])
             app.openapi_schema = document
         return app.openapi_schema
 
     return build
+
+
+def _require_keys(paths: dict[str, Any]) -> None:
+    for path in paths.values():
+        for operation in path.values():
+            if "security" in operation:
+                operation["security"] = schema.NEEDED

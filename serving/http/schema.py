@@ -13,8 +13,11 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token (JWT) of the issuer."},
     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
 }
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}, {}]
-"""Either, or none: whether one is needed is a setting of the installation."""
+NEEDED: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
+"""Either scheme."""
+
+SECURITY: list[dict[str, list[str]]] = [*NEEDED, {}]
+"""Either scheme or none, as an installation has it that lets everybody in."""
 
 _REFERENCE = "#/components/schemas/"
 _REFUSALS = {
@@ -71,7 +74,7 @@ def paths(max_postings: int) -> dict[str, Any]:
         "additionalProperties": False,
     }
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[^/]+$"}}
-    found = {}
+    found: dict[str, Any] = {}
     for prefix, whose, parameters, more in (
         ("/v1", "the default model", [], ()),
         ("/v1/models/{model}", "a model by its name", [model], (404,)),
