@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import httpx
 
 CREDENTIALS = {"access_key_id": "test", "secret_access_key": "test"}
+
+
+class S3Endpoint:
+    """An endpoint that can be started late and ended early; between enter and exit no process is left behind.
+
+    Args:
+        port: Where it listens once it is started.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def start(self) -> None:
+        """Starts it, empty, and waits until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(self.url, timeout=1)
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, "the endpoint did not start"
+                assert self._process.poll() is None, "the endpoint ended"
+                time.sleep(0.1)
+            else:
+                return
+
+    def pause(self) -> None:
+        """It takes connections and requests, and answers none of them until it goes on."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Goes on, with what came in meanwhile."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
 
 @contextmanager
@@ -22,22 +70,9 @@ def running_endpoint() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    httpx.get(url, timeout=1)
-                    break
-                except httpx.TransportError:
-                    assert time.monotonic() < deadline, "the endpoint did not start"
-                    assert server.poll() is None, "the endpoint ended"
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
+    with S3Endpoint(port) as endpoint:
+        endpoint.start()
+        yield endpoint.url
 
 
 def store_in(endpoint: str, bucket: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from plumbline.model.protocol import load_model
 from plumbline.registry.models import TAG_DIGEST, ModelRegistry
 from plumbline.settings import Settings
@@ -18,6 +20,7 @@ class RegistryModels:
 
     def __init__(self, settings: Settings, name: str) -> None:
         tracking, serving = settings.tracking, settings.serving
+        _ask_briefly(tracking.timeout_seconds)
         self._alias = serving.model_alias if name == tracking.model_name else serving.models[name].alias
         self._runtime = settings.model.runtime
         self._registry = ModelRegistry(
@@ -44,3 +47,10 @@ class RegistryModels:
             model=load_model(found.path, self._runtime),
             loaded_at=now(),
         )
+
+
+def _ask_briefly(seconds: float) -> None:
+    """MLflow's client asks a server that is away for four minutes before it says so. Here it is asked again anyway,
+    and a version that was promoted meanwhile should not wait for the end of a pause."""
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(seconds)))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from postgres_server import create_database, running_postgres
+from redis_server import RedisServer
 
 from feature_repo.definitions import apply
 from feature_repo.refresh import refresh
@@ -24,8 +21,6 @@ from plumbline.features.online import OnlineFeatureReader
 from plumbline.features.parity import check_parity
 from plumbline.features.store import open_feature_store
 from plumbline.settings import Settings, load_settings
-
-PASSWORD = "hush-hush"
 
 
 @pytest.fixture
@@ -38,34 +33,19 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[int]:
-    """Port of a Redis that asks for a password."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--requirepass", PASSWORD, "--save", ""]
-    with subprocess.Popen([*command, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL) as server:
-        try:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, "redis-server did not start"
-                    time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that asks for a password."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with RedisServer(folder) as server:
+        yield server
 
 
 def test_pods_with_nothing_in_common_but_servers(
-    tmp_path: Path, registry: str, redis: int, s3: Callable[[str], dict[str, Any]], postings: pd.DataFrame
+    tmp_path: Path, registry: str, redis: RedisServer, s3: Callable[[str], dict[str, Any]], postings: pd.DataFrame
 ) -> None:
     bucket = s3("feature-servers")
-    online = {"type": "redis", "connection_string": f"127.0.0.1:{redis},password={PASSWORD}"}
+    online = redis.online_store
 
     def pod(name: str) -> Settings:
         features = {"registry_url": registry, "online_store": online}
@@ -84,8 +64,8 @@ def test_pods_with_nothing_in_common_but_servers(
     check_parity(pod("training"), postings, pairs=100).require()
 
 
-def test_a_redis_without_its_password_is_said(tmp_path: Path, redis: int) -> None:
-    features = {"online_store": {"type": "redis", "connection_string": f"127.0.0.1:{redis}"}}
+def test_a_redis_without_its_password_is_said(tmp_path: Path, redis: RedisServer) -> None:
+    features = {"online_store": {"type": "redis", "connection_string": f"127.0.0.1:{redis.port}"}}
     settings = load_settings(home=tmp_path / "home", features=features)
     apply(settings)
     with pytest.raises(DependencyError, match="redis"):

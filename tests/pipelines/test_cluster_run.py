@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
 import pandas as pd
 import pytest
 import yaml
 from conftest import FAST, Line
 from kfp_api import KfpApi, running_api
+from mlflow_server import MlflowServer
 from pods import Pods
 from s3_endpoint import CREDENTIALS, running_endpoint, store_in
 
@@ -78,30 +77,8 @@ class Cluster:
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
     create_database(folder / "mlflow.db")  # the server's own way waits for the disk at each of its migrations
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
-        try:
-            deadline = time.monotonic() + 300
-            while True:
-                try:
-                    httpx.get(f"{url}/health", timeout=1).raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    assert time.monotonic() < deadline, "MLflow's server did not start"
-                    assert server.poll() is None, "MLflow's server has ended"
-                    time.sleep(0.2)
-            yield url
-        finally:
-            server.terminate()
+    with MlflowServer(folder / "mlflow.db", folder / "artifacts") as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
