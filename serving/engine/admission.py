@@ -33,6 +33,14 @@ _SLOW = 0.94
 _SLOW_TO_P99 = 1.5
 
 
+_STANDING_SECONDS = 0.1
+_STANDING_SHARE = 0.5
+"""A queue that has not been empty for so long is no burst but an overload, in which a long queue serves nobody: it
+makes every answer late by its length, and leaves no room for a batch that takes longer. It is then kept to this share
+of the budget. (The rule, and the 100 ms, are those of Controlled Delay as request queues use it: Maurer, Fail at
+Scale, ACM Queue 13(8), 2015, after Nichols and Jacobson, Controlling Queue Delay, ACM Queue 10(5), 2012.)"""
+
+
 class ServiceTime:
     """How long batches take, by their size. `seed` may be called from any thread, the rest from the event loop."""
 
@@ -115,10 +123,21 @@ class Backlog:
 
         self._max_size = max_size
         self._running: tuple[int, float] | None = None
+        self._emptied: float | None = None
+
+    @property
+    def running(self) -> int:
+        """Queries of the batch that runs; 0 if none does."""
+        return self._running[0] if self._running is not None else 0
 
     def started(self, size: int, asked: float) -> None:
         """A batch runs; its turn was asked for at `asked` (`time.monotonic()`)."""
         self._running = (size, asked)
+
+    def closed(self, left_over: int, now: float) -> None:
+        """A batch was closed, and so many queries wait on."""
+        if not left_over or self._emptied is None:
+            self._emptied = now
 
     def ended(self, now: float) -> None:
         """The batch that ran is over."""
@@ -166,7 +185,9 @@ class Backlog:
         if self._running is None and not waiting:
             return None
         expected = self.seconds_until_answered(queries, now)
-        return None if expected <= budget else overloaded(waiting, expected, budget)
+        standing = waiting and self._emptied is not None and now - self._emptied > _STANDING_SECONDS
+        allowed = budget * _STANDING_SHARE if standing else budget
+        return None if expected <= allowed else overloaded(waiting, expected, budget)
 
 
 def overloaded(waiting: int, expected: float, budget: float) -> RequestRefusedError:

@@ -192,6 +192,7 @@ class BatchQueue:
                 late.remove(last)
         for item in late:
             item.settle(exceeded(item.query, now))
+        self.backlog.closed(len(self._waiting), now)
         return batch
 
     def _look_around(self) -> None:

@@ -15,10 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from plumbline.errors import PlumblineError
-
 _log = logging.getLogger(__name__)
 
+_STOP_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 30.0
 """Between two tries at a version that does not load: each fetches its files anew."""
 
@@ -98,10 +97,10 @@ class ModelSlot:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops following; the current model stays."""
+        """Stops following; the current model stays. A registry that hangs is not waited for."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
 
     def _load(self, version: str) -> ServedModel:
         served = self._source.load(version)
@@ -120,7 +119,7 @@ class ModelSlot:
                     self.current = self._load(version)
                     _log.warning("Serving version %s in place of %s.", version, previous)
                 failures = 0
-            except (PlumblineError, OSError, ValueError, RuntimeError):
+            except Exception:  # noqa: BLE001 - MLflow's client, and whatever reads a model, raise errors of their own
                 # A broken or unreachable new version must not take the old one down: keep serving, try again.
                 failures += 1
                 pause = min(self._poll_seconds * 2**failures, max(_LONGEST_PAUSE_SECONDS, self._poll_seconds))
