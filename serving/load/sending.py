@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -162,9 +165,19 @@ def _receive(end: Connection) -> Any:
 
 def _work(end: Connection, share: Traffic, sending: Sending, warm_up: int) -> None:
     """The body of a process: says that it is ready, gets the common start, sends, hands over what came of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the command, which ends its processes
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     end.send("ready")
     start = end.recv()
     try:
         end.send(_send(share, sending, warm_up, end.send if sending.progress else None, start))
     except PlumblineError as error:
         end.send(error)
+
+
+def _end_with_parent() -> None:
+    """Load must not go on for nobody when the command was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
