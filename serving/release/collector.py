@@ -18,7 +18,6 @@ def _by_role() -> dict[str, int]:
 class Figures:
     """Counts since the replica's start, and how the release stands now."""
 
-    queries: dict[str, int] = field(default_factory=_by_role)
     errors: dict[str, int] = field(default_factory=_by_role)
     shadow_agrees: int = 0
     rollbacks: int = 0
@@ -48,9 +47,8 @@ class ReleaseCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
         all_figures = {name: model.figures() for name, model in self._models.items()}
-        queries = CounterMetricFamily("plumbline_role_queries", "Queries by variant.", labels=["model", "role"])
         errors = CounterMetricFamily(
-            "plumbline_role_errors", "Queries that a variant could not answer.", labels=["model", "role"]
+            "plumbline_variant_errors", "Queries that a variant could not answer.", labels=["model", "role"]
         )
         agreements = CounterMetricFamily(
             "plumbline_shadow_agreements", "Shadow answers with the champion's label.", labels=["model"]
@@ -70,8 +68,6 @@ class ReleaseCollector(Collector):
             labels=["model", "test"],
         )
         for name, figures in all_figures.items():
-            for role, count in figures.queries.items():
-                queries.add_metric([name, role], count)
             for role, count in figures.errors.items():
                 errors.add_metric([name, role], count)
             agreements.add_metric([name], figures.shadow_agrees)
@@ -80,4 +76,4 @@ class ReleaseCollector(Collector):
             weight.add_metric([name], figures.weight)
             for test, value in figures.log_evidence.items():
                 evidence.add_metric([name, test], value)
-        yield from (queries, errors, agreements, rollbacks, failed, weight, evidence)
+        yield from (errors, agreements, rollbacks, failed, weight, evidence)

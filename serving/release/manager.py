@@ -25,8 +25,17 @@ from serving.engine.served_model import ModelSource, ServedModel
 from serving.release.assignment import Assignment, key_of
 from serving.release.collector import Figures
 from serving.release.monitor import Breach, Monitor
+from serving.release.watched import Deaths, WatchedModel
 
 _STOP_SECONDS = 5.0
+_HANG_SECONDS = 5.0
+_HANG_BUDGETS = 20
+"""A call of a released version that has run for so long, and for so many budgets, hangs. It is then out before the
+replica is replaced for hanging, and its successor does not load it again."""
+
+_DEATHS = 2
+"""So many processes may die while they hold a release; the next one ends it. One may have been evicted."""
+
 _LOAD_TRIES = 3
 """A version whose files are bad is not tried for ever. A store that is away is: it says nothing of the version."""
 
@@ -87,6 +96,9 @@ class ReleaseManager:
         self._lane = lane
         self._state = state
         self._models = models
+        self._deaths = Deaths(settings.home / "serving" / lane.name)
+        self._held: str | None = None
+        self._watched: WatchedModel | None = None
         self._poll_seconds = settings.serving.alias_poll_seconds
         self._who = f"replica {whoami()}"
         self._lock = threading.Lock()
@@ -115,6 +127,7 @@ class ReleaseManager:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
+        self._hold(None)
         for each in self._rollbacks:
             _log.error("The registry never learnt that version %s was taken out here.", each.release.version)
 
@@ -130,7 +143,6 @@ class ReleaseManager:
     def observe(self, outcome: Outcome) -> None:
         """See `ReleaseHook`."""
         figures, monitor = self._figures, self._monitor
-        figures.queries[outcome.role] += 1
         figures.errors[outcome.role] += outcome.error is not None
         if outcome.role == "shadow":
             self._observe_shadow(outcome)
@@ -196,6 +208,7 @@ class ReleaseManager:
 
     def _step(self) -> None:
         try:
+            self._look_for_a_hang()
             self._tell_registry()
             if not self._stop.is_set():
                 self._follow(self._state.current())
@@ -218,12 +231,18 @@ class ReleaseManager:
                 release.id, release.version, "rolled_back", breach.why, numbers=breach.numbers, who=self._who
             )
             self._rollbacks.remove(each)
+            self._hold(None)
 
     def _follow(self, release: Release | None) -> None:
         if release is None:
             self._let_go()
             return
         if release.id in self._stopped_here or release == self._release:
+            return
+        died = self._hold(release.id)
+        if died >= _DEATHS:
+            why = f"{died} processes of this replica died while they held version {release.version}."
+            self._refuse(release, Breach(why, {"died": died}))
             return
         served = self._served
         if served is None or served.version != release.version:
@@ -250,6 +269,7 @@ class ReleaseManager:
                 return
         with self._lock:
             self._set(None, None)
+        self._hold(None)
         _log.warning("Release %s of version %s is over.", mine.id, mine.version)
 
     def _load(self, release: Release) -> ServedModel | None:
@@ -268,10 +288,35 @@ class ReleaseManager:
             if failures < _LOAD_TRIES:
                 return None
             why = f"Version {release.version} does not load: {type(error).__name__}: {error}"
-            with self._lock:
-                self._stopped_here.add(release.id)
-                self._rollbacks.append(_Rollback(release, Breach(why, {"tries": failures})))
-                self._figures.rollbacks += 1
-            self._wake.set()
+            self._refuse(release, Breach(why, {"tries": failures}))
             return None
-        return served
+        self._watched = WatchedModel(served.model)
+        return dataclasses.replace(served, model=self._watched)
+
+    def _refuse(self, release: Release, breach: Breach) -> None:
+        """Ends a release that no query has seen here."""
+        with self._lock:
+            self._stopped_here.add(release.id)
+            self._rollbacks.append(_Rollback(release, breach))
+            self._figures.rollbacks += 1
+        self._hold(None)
+        self._wake.set()
+
+    def _hold(self, release_id: str | None) -> int:
+        """This process holds this release and no other; gives how many died holding it."""
+        if release_id == self._held:
+            return 0
+        before, self._held = self._held, release_id
+        try:
+            if before is not None:
+                self._deaths.end(before)
+            return 0 if release_id is None else self._deaths.begin(release_id)
+        except OSError:
+            _log.exception("Whether a process dies with the release cannot be remembered.")
+            return 0
+
+    def _look_for_a_hang(self) -> None:
+        watched = self._watched
+        busy = 0.0 if watched is None else watched.busy_seconds
+        if self._release is not None and busy > max(_HANG_SECONDS, _HANG_BUDGETS * self._lane.budget_seconds):
+            self._take_out(Breach(f"The version has been computing one batch for {busy:.0f} s.", {"seconds": busy}))
