@@ -1,4 +1,4 @@
-"""Commands of `serve` and `load`: results as JSON, faults as one sentence and an exit code."""
+"""Commands of `serve`: results as JSON, faults as one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from plumbline.errors import DependencyError, UserError
-from serving.cli import load_app, serve_app
+from serving.cli import serve_app
 
 runner = CliRunner()
 
@@ -30,21 +30,6 @@ def test_an_empty_log_is_counted() -> None:
     result = runner.invoke(serve_app, ["log", "--json"])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"count": 0, "first": None, "last": None, "degraded": 0, "by_version": {}}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        (["--rate", "0"], UserError),
-        (["--duration", "-1"], UserError),
-        (["--url", "localhost:8000"], UserError),
-        (["--url", _unused_address()], DependencyError),
-    ],
-)
-def test_load_that_cannot_run_says_why(arguments: list[str], error: type[Exception]) -> None:
-    result = runner.invoke(load_app, ["run", "--json", *arguments])
-    assert isinstance(result.exception, error)
-    assert result.stdout == ""
 
 
 def test_models_of_an_endpoint_that_is_not_there() -> None:
