@@ -16,13 +16,14 @@ from serving.samples import sample_postings
 _RETRY_SECONDS = 1.0
 
 
-def ask(url: str, posting: Path | None, *, timeout_seconds: float) -> dict[str, Any]:
+def ask(url: str, posting: Path | None, *, timeout_seconds: float, key: str | None = None) -> dict[str, Any]:
     """Sends one posting and returns the endpoint's answer.
 
     Args:
         url: Address of the endpoint, such as `http://127.0.0.1:8000`.
         posting: JSON file with a posting of the contract; None sends a made-up one.
         timeout_seconds: The endpoint is tried until it answers for so long.
+        key: API key, where the endpoint wants one.
 
     Raises:
         UserError: The file is no JSON, or the endpoint refuses the posting; its reason is passed on.
@@ -35,7 +36,7 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float) -> dict[str, 
             response = httpx.post(
                 f"{url.rstrip('/')}/v1/classify",
                 content=body,
-                headers={"content-type": "application/json"},
+                headers={"content-type": "application/json", **authorization(key)},
                 timeout=max(1.0, timeout_seconds),
             )
         except httpx.HTTPError as error:
@@ -49,6 +50,11 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float) -> dict[str, 
         if time.monotonic() + _RETRY_SECONDS > deadline:
             raise DependencyError(f"The endpoint at {url} {reason}. Look at its log, and at {url}/readyz.")
         time.sleep(_RETRY_SECONDS)
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    """The header that presents a key; none without one."""
+    return {} if key is None else {"authorization": f"Bearer {key}"}
 
 
 def _body(posting: Path | None) -> str:

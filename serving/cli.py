@@ -53,9 +53,14 @@ def models(
     """Asks the endpoint which model it serves."""
     import httpx
 
-    address = url or _address(load_settings())
+    from serving.access.keys import own_key
+    from serving.ask import authorization
+
+    settings = load_settings()
+    address = url or _address(settings)
+    headers = authorization(own_key(settings.serving.access))
     try:
-        answer = httpx.get(f"{address.rstrip('/')}/v1/models", timeout=5.0)
+        answer = httpx.get(f"{address.rstrip('/')}/v1/models", headers=headers, timeout=5.0)
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise DependencyError(f"The endpoint at {address} does not answer ({error}). Is it running?") from error
@@ -75,9 +80,12 @@ def ask_command(
     as_json: JsonOption = False,
 ) -> None:
     """Sends one posting to a running endpoint and prints the answer."""
+    from serving.access.keys import own_key
     from serving.ask import ask
 
-    answer = ask(url or _address(load_settings()), posting, timeout_seconds=timeout)
+    settings = load_settings()
+    key = own_key(settings.serving.access)
+    answer = ask(url or _address(settings), posting, timeout_seconds=timeout, key=key)
     print_result(answer, as_json=as_json, title="Answer")
 
 

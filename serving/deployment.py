@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from pathlib import Path
 from typing import Any, cast
 
 from ray import serve
@@ -16,6 +17,7 @@ from plumbline.settings import Settings, load_settings
 from serving.loop_thread import LoopThread
 from serving.prediction_log.shipper import Shipper
 from serving.replica import Replica, build_replica
+from serving.telemetry.logs import configure
 
 APPLICATION = "postings"
 _NAME = "posting-service"
@@ -40,9 +42,11 @@ class ListeningReplica:
 
     Args:
         settings: The installation's settings.
+        relay: Socket of the command's process, which prints the replica's log.
     """
 
-    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
+    async def __init__(self, settings: Settings, relay: Path) -> None:  # type: ignore[misc]  # Ray awaits it
+        configure(settings.serving.telemetry, relay)
         self._replica = await _built(settings)
         self._loop = LoopThread("endpoint")
         await self._loop.run(self._replica.listen())
@@ -76,6 +80,7 @@ class IngressReplica:
     """
 
     async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray awaits it
+        configure(settings.serving.telemetry, None)
         self._shipper = Shipper(settings)
         self._replica = await _built(settings)
 
@@ -105,9 +110,14 @@ def quiet_logs() -> LoggingConfig:
     return LoggingConfig(enable_access_log=False, log_level="WARNING")
 
 
-def application(settings: Settings) -> Application:
-    """The application of `serve run`: one replica, which listens itself on the endpoint's ports."""
-    return _deployment(ListeningReplica, settings).options(num_replicas=1).bind(settings)
+def application(settings: Settings, relay: Path) -> Application:
+    """The application of `serve run`: one replica, which listens itself on the endpoint's ports.
+
+    Args:
+        settings: The installation's settings.
+        relay: Socket of the command's process, which prints the replica's log.
+    """
+    return _deployment(ListeningReplica, settings).options(num_replicas=1).bind(settings, relay)
 
 
 def build(arguments: dict[str, Any]) -> Application:

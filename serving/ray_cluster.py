@@ -35,42 +35,45 @@ _SWITCHES = {
 
 
 @contextlib.contextmanager
-def private_ray(settings: Settings) -> Iterator[Path]:
+def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
     """Starts Ray, and stops every process of it at the end, whatever happened.
 
-    Must be entered before anything imports Ray. Gives the folder of Ray's session, logs included.
+    Must be entered before anything imports Ray.
+
+    Args:
+        settings: The installation's settings.
+        folder: Of Ray's session, logs included.
 
     Raises:
         PlumblineError: Ray does not start.
     """
     os.environ.update(_SWITCHES)
     os.environ.pop("RAY_ADDRESS", None)  # the user's own cluster is none of our business
-    with _session_folder() as folder:
-        import ray
+    import ray
 
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    try:
         try:
-            try:
-                ray.init(
-                    address="local",
-                    num_cpus=math.ceil(settings.serving.num_cpus),
-                    num_gpus=math.ceil(settings.serving.num_gpus),
-                    object_store_memory=settings.serving.object_store_mb * _MIB,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    namespace="plumbline",
-                    _temp_dir=str(folder),
-                    _node_ip_address=_LOOPBACK,
-                )
-            except (RuntimeError, OSError, ValueError, ConnectionError) as error:
-                raise PlumblineError(
-                    f"Ray did not start: {error}. Its logs were in {folder}; check memory and /dev/shm with "
-                    "`plumbline doctor`."
-                ) from error
-            yield folder
-        finally:
-            _stop()
+            ray.init(
+                address="local",
+                num_cpus=math.ceil(settings.serving.num_cpus),
+                num_gpus=math.ceil(settings.serving.num_gpus),
+                object_store_memory=settings.serving.object_store_mb * _MIB,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                namespace="plumbline",
+                _temp_dir=str(folder),
+                _node_ip_address=_LOOPBACK,
+            )
+        except (RuntimeError, OSError, ValueError, ConnectionError) as error:
+            raise PlumblineError(
+                f"Ray did not start: {error}. Its logs were in {folder}; check memory and /dev/shm with "
+                "`plumbline doctor`."
+            ) from error
+        yield
+    finally:
+        _stop()
 
 
 def _stop() -> None:
@@ -101,7 +104,7 @@ def _is_ray(process: psutil.Process) -> bool:
 
 
 @contextlib.contextmanager
-def _session_folder() -> Iterator[Path]:
+def session_folder() -> Iterator[Path]:
     """A new folder under a short path (a socket's path may have 107 characters); old ones are cleared away.
 
     The folder is locked while its process lives, so that one that a killed process left can be told.

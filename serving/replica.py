@@ -25,6 +25,7 @@ from serving.prediction_log.collector import LogCollector
 from serving.prediction_log.log import open_log
 from serving.release.replica import ReleaseStates, ReplicaReleases, open_state
 from serving.telemetry.metrics import Metrics
+from serving.telemetry.tracing import Tracing
 
 _HANGING_SECONDS = 30.0
 """No batch takes so long: what computes it hangs."""
@@ -51,13 +52,14 @@ class Replica:
         serving = settings.serving
         self._settings = serving
         guard = Guard(serving)
+        self._tracing = Tracing(serving.telemetry)
         models_served = served_models(settings)
         metrics = Metrics({name: model.latency_budget_ms / 1000 for name, model in models_served.items()})
         self._log = open_log(settings)
         metrics.register(LogCollector(self._log))
         self._engine = assemble(settings, models=models, features=features, log=self._log, metrics=metrics)
         self._releases = ReplicaReleases(settings, self._engine, models, releases, metrics)
-        self.front = Front(serving, self._engine, guard, metrics, Drain(serving.drain_file))
+        self.front = Front(serving, self._engine, guard, metrics, Drain(serving.drain_file), self._tracing)
         self._routes = HotRoutes(self.front)
         self.app = build_app(self.front, self._routes, {"/v2": OpenInferenceRest(self.front)})
         self._http: HttpListener | None = None
@@ -90,6 +92,7 @@ class Replica:
         await self._releases.stop()
         await self._engine.close()
         self.front.guard.close()
+        self._tracing.close()
         self._log.close()
 
 

@@ -22,11 +22,13 @@ from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
 from serving.oip.grpc_server import require_port
 from serving.prediction_log.shipper import ship_or_warn
-from serving.ray_cluster import private_ray
+from serving.ray_cluster import private_ray, session_folder
+from serving.telemetry.logs import LogRelay
 
 _PORT_PATIENCE_SECONDS = 3.0
 _UNREACHABLE_SECONDS = 60.0
 _PORT_SETTING = "--port or PLUMBLINE_SERVING__PORT"
+_RELAY = "log.socket"
 _log = logging.getLogger(__name__)
 
 
@@ -65,9 +67,16 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
             _require_port(settings)
             require_port(settings.serving)
             version = _require_model(settings)
-            with _shipped_at_the_end(settings), _reaper(), private_ray(settings) as folder:
+            with (
+                _shipped_at_the_end(settings),
+                _reaper(),
+                session_folder() as folder,
+                # Open for longer than Ray: the replica's last words are those about its end.
+                contextlib.closing(LogRelay(folder / _RELAY)),
+                private_ray(settings, folder),
+            ):
                 _arm()  # Ray installs a handler of its own when it starts
-                _deploy(settings)
+                _deploy(settings, folder / _RELAY)
                 url = address_of(settings)
                 _wait_until_ready(settings, url, folder)
                 seconds = time.monotonic() - start
@@ -118,7 +127,7 @@ def _require_model(settings: Settings) -> str:
     return version
 
 
-def _deploy(settings: Settings) -> None:
+def _deploy(settings: Settings, relay: Path) -> None:
     from ray import serve
 
     from serving.deployment import APPLICATION, application, quiet_logs
@@ -127,7 +136,7 @@ def _deploy(settings: Settings) -> None:
     # The replica listens itself: no proxy is started.
     serve.start(proxy_location="Disabled", logging_config=quiet_logs())
     try:
-        serve.run(application(settings), name=APPLICATION, route_prefix=None)
+        serve.run(application(settings, relay), name=APPLICATION, route_prefix=None)
     except RuntimeError as error:
         raise PlumblineError(f"The replica did not start: {_replica_message() or error}") from error
 

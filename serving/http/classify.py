@@ -12,13 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from serving.engine.intake import parse_posting, parse_postings
 from serving.engine.lane import Lane
-from serving.engine.query import Answer, Query
+from serving.engine.query import Answer, Query, Timings
 from serving.errors import RequestRefusedError
 from serving.http.bodies import read_body
 from serving.http.exchange import respond
 from serving.http.front import Front
 from serving.http.headers import assignment_key_of, budget_of, check_json, new_request_id, request_id_of
-from serving.http.problems import Headers, problem, problem_answer
+from serving.http.problems import problem, problem_answer
+from serving.telemetry.tracing import RequestTrace
 
 _UNAVAILABLE = 503
 _JSON = (b"content-type", b"application/json")
@@ -33,6 +34,8 @@ class Classify:
         lane: The model.
     """
 
+    _name = "classify"
+
     def __init__(self, front: Front, lane: Lane) -> None:
         settings = front.settings
         self.lane = lane
@@ -45,44 +48,66 @@ class Classify:
         """Answers one request."""
         received = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        notes = self._front.tracing.begin(headers, received)
         request_id = ""
-        status, more = 200, [_JSON]
+        refusal: RequestRefusedError | None = None
         try:
             request_id = request_id_of(headers)
-            body = await self._answer(scope, headers, receive, request_id, received)
+            body = await self._answer(scope, headers, receive, request_id, received, notes)
         except RequestRefusedError as error:
-            status, more, body = self._refused(error, request_id)
+            refusal = error
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the log says it
-            _log.exception("Request %s broke the endpoint.", request_id)
-            status, more, body = self._refused(broken(error), request_id)
-        if status == 200:
-            more = [_JSON, (b"content-length", b"%d" % len(body))]
-        await respond(scope, send, status, more, body)
+            _log.exception("A request broke the endpoint.", extra={"request_id": request_id})
+            refusal = broken(error)
+        if refusal is None:
+            await respond(scope, send, 200, [_JSON, (b"content-length", b"%d" % len(body))], body)
+        else:
+            request_id = request_id or new_request_id()
+            await self._refuse(scope, send, refusal, request_id)
+        if notes is not None:
+            failed = None if refusal is None else refusal.title
+            attributes = {"request_id": request_id, "model": self.lane.name}
+            self._front.tracing.finish(notes, self._name, attributes, failed=failed)
 
     async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, received: float
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        request_id: str,
+        received: float,
+        notes: RequestTrace | None,
     ) -> bytes:
         client = self._front.guard.admit(headers, "classify", peer=peer_of(scope))
         budget = budget_of(headers, self.budget_seconds)
         key = assignment_key_of(headers)
         check_json(headers)
-        posting = parse_posting(await read_body(headers, receive, self._max_bytes), max_depth=self._max_depth)
-        query = Query(posting, request_id, received, received + budget, client.id, key)
-        return (await self.lane.answer(query)).body()
+        content = await read_body(headers, receive, self._max_bytes)
+        read = time.monotonic() if notes is not None else 0.0
+        posting = parse_posting(content, max_depth=self._max_depth)
+        parsed = time.monotonic() if notes is not None else 0.0
+        query = Query(posting, request_id, received, received + budget, client.id, key, trace=notes)
+        answer = await self.lane.answer(query)
+        if notes is not None:
+            notes.stage("read", received, read)
+            notes.stage("parse", read, parsed)
+            note_timings(notes, parsed, answer.timings)
+        return answer.body()
 
-    def _refused(self, error: RequestRefusedError, request_id: str) -> tuple[int, Headers, bytes]:
-        request_id = request_id or new_request_id()
+    async def _refuse(self, scope: Scope, send: Send, error: RequestRefusedError, request_id: str) -> None:
         self._front.refused(error, request_id, model=self.lane.name)
         headers, body = problem_answer(error, request_id)
         if error.status == 413:
             headers.append((b"connection", b"close"))  # the rest of it is not worth reading
-        return error.status, headers, body
+        await respond(scope, send, error.status, headers, body)
 
 
 class ClassifyBatch(Classify):
     """Answers many postings by one model; each gets its answer or its problem, in their order."""
+
+    _name = "classify:batch"
 
     def __init__(self, front: Front, lane: Lane) -> None:
         super().__init__(front, lane)
@@ -92,22 +117,34 @@ class ClassifyBatch(Classify):
         self._max_postings = settings.max_batch_postings
 
     async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, request_id: str, received: float
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        request_id: str,
+        received: float,
+        notes: RequestTrace | None,
     ) -> bytes:
         client = self._front.guard.admit(headers, "classify", peer=peer_of(scope), postings=0)
         budget = budget_of(headers, self.budget_seconds)
         key = assignment_key_of(headers)
         check_json(headers)
         body = await read_body(headers, receive, self._max_bytes)
+        read = time.monotonic()
         postings = await parse_postings(body, limit=self._max_postings, max_depth=self._max_depth)
         self._front.guard.charge(client, len(postings))
         deadline = received + budget
+        parsed = time.monotonic()
         answers = await self.lane.answer_all(
             [
                 Query(posting, f"{request_id}/{row}", received, deadline, client.id, key)
                 for row, posting in enumerate(postings)
             ]
         )
+        if notes is not None:
+            notes.stage("read", received, read)
+            notes.stage("parse", read, parsed)
+            notes.stage("answer", parsed, time.monotonic())
         _raise_if_none_was_tried(answers)
         return (
             b'{"results":['
@@ -127,6 +164,22 @@ def broken(error: Exception) -> RequestRefusedError:
     return RequestRefusedError(
         500, "internal-error", f"The endpoint broke ({type(error).__name__}). Its log says more, by the request's id."
     )
+
+
+def note_timings(notes: RequestTrace, parsed: float, timings: Timings) -> None:
+    """Notes the engine's stages. They follow each other; what lies between them is nobody's.
+
+    Args:
+        notes: Of the request.
+        parsed: `time.monotonic()` at which its query was ready.
+        timings: What the engine says; its queue counts from the request's arrival.
+    """
+    start = notes.received + timings.queue / 1000
+    notes.stage("queue", parsed, max(parsed, start))
+    for name, milliseconds in (("features", timings.features), ("encode", timings.encode), ("model", timings.model)):
+        notes.stage(name, start, start + milliseconds / 1000)
+        start += milliseconds / 1000
+    notes.stage("log and answer", max(start, notes.received + timings.total / 1000), time.monotonic())
 
 
 def _item(answer: Answer | RequestRefusedError, request_id: str) -> bytes:

@@ -13,6 +13,7 @@ from serving.errors import RequestRefusedError
 from serving.http.drain import Drain
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.refusals import RefusalLog
+from serving.telemetry.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Front:
     guard: Guard
     metrics: Metrics
     drain: Drain
+    tracing: Tracing
     refusals: RefusalLog = field(default_factory=RefusalLog)
     _counters: dict[tuple[str, int, str], Counter] = field(default_factory=dict)
 

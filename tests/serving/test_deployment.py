@@ -56,4 +56,4 @@ def test_a_wrong_argument_is_told() -> None:
 
 def test_serve_run_has_one_replica_whatever_the_settings_say(settings: Any) -> None:
     many = settings.model_copy(update={"serving": settings.serving.model_copy(update={"replicas": 3})})
-    assert application(many)._bound_deployment.num_replicas == 1
+    assert application(many, Path("log.socket"))._bound_deployment.num_replicas == 1
