@@ -21,7 +21,7 @@ from serving.oip import metadata
 from serving.oip import open_inference_pb2 as messages
 from serving.oip.grpc_codec import decode, encode, parse
 from serving.oip.grpc_status import code_of, trailers_of
-from serving.oip.inference import Call, Inference
+from serving.oip.inference import Call, Inference, finish_trace
 
 SERVICE = "inference.GRPCInferenceService"
 
@@ -65,15 +65,21 @@ class OpenInferenceGrpc:
     ) -> grpc.RpcMethodHandler:
         """A method that answers, or ends with the status of its refusal."""
 
-        async def method(request: _Request, context: ServicerContext) -> Message:
+        async def method(request: _Request, context: ServicerContext) -> Message | None:
             call = Call(time.monotonic(), new_request_id())
+            found: Message | None = None
             try:
-                return await answer(request, context, call)
+                found = await answer(request, context, call)
+                refusal = None
             except RequestRefusedError as error:
                 refusal = error
             except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the log says it
-                _log.exception("Request %s broke the endpoint.", call.request_id)
+                _log.exception("A request broke the endpoint.", extra={"request_id": call.request_id})
                 refusal = broken(error)
+            if call.trace is not None:
+                finish_trace(self._front.tracing, call, refusal)
+            if refusal is None:
+                return found
             self._front.refused(
                 refusal, call.request_id, model=call.model, client=None if call.client is None else call.client.id
             )
@@ -122,6 +128,8 @@ class OpenInferenceGrpc:
 
     async def _model_infer(self, content: bytes, context: ServicerContext, call: Call) -> Message:
         headers = _headers(context)
+        call.read = call.received
+        call.trace = self._front.tracing.begin(headers, call.received)
         if REQUEST_ID in headers:
             call.request_id = request_id_of(headers)
         client = self._front.guard.admit(headers, "classify", peer=_peer(context), postings=0)

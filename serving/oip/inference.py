@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from serving.engine.engine import Engine
 from serving.engine.lane import Lane
 from serving.engine.query import Answer, Query
 from serving.errors import RequestRefusedError
+from serving.http.classify import note_timings
 from serving.oip import outputs
 from serving.oip.outputs import OutputTensor
 from serving.oip.postings import postings_of, require_whole
 from serving.oip.request import InferRequest
+from serving.telemetry.tracing import RequestTrace, Tracing
 
 
 @dataclass(slots=True)
@@ -36,6 +39,9 @@ class Call:
     """Seconds that deadline or header give; infinite leaves it to the server."""
 
     assignment_key: str = ""
+    trace: RequestTrace | None = None
+    read: float = 0.0
+    """`time.monotonic()` at which the message was there."""
 
 
 @dataclass(slots=True)
@@ -50,6 +56,13 @@ class InferResponse:
     """As the client gave it, else empty."""
 
     outputs: list[OutputTensor]
+
+
+def finish_trace(tracing: Tracing, call: Call, refusal: RequestRefusedError | None) -> None:
+    """Makes the spans of a traced call that is over."""
+    assert call.trace is not None
+    attributes = {"request_id": call.request_id, "model": call.model}
+    tracing.finish(call.trace, "infer", attributes, failed=None if refusal is None else refusal.title)
 
 
 class Inference:
@@ -110,10 +123,11 @@ class Inference:
                 client=client.id,
                 assignment_key=call.assignment_key,
                 pinned=bool(request.version),
+                trace=call.trace,
             )
             for posting, row_id in zip(postings, row_ids, strict=True)
         ]
-        answers = [await lane.answer(queries[0])] if rows == 1 else _all(await lane.answer_all(queries))
+        answers = await _answers(lane, queries, call)
         versions = {answer.model_version for answer in answers}
         for version in versions:
             _require_version(lane, request.version, version)  # another may have become champion meanwhile
@@ -123,6 +137,19 @@ class Inference:
             request.id,
             outputs.tensors_of(answers, request.outputs, binary=request.binary),
         )
+
+
+async def _answers(lane: Lane, queries: Sequence[Query], call: Call) -> list[Answer]:
+    parsed = time.monotonic()
+    answers = [await lane.answer(queries[0])] if len(queries) == 1 else _all(await lane.answer_all(queries))
+    if call.trace is not None:
+        call.trace.stage("read", call.received, call.read)
+        call.trace.stage("parse", call.read, parsed)
+        if len(answers) == 1:
+            note_timings(call.trace, parsed, answers[0].timings)
+        else:
+            call.trace.stage("answer", parsed, time.monotonic())
+    return answers
 
 
 def _require_version(lane: Lane, wanted: str, served: str) -> None:

@@ -20,7 +20,7 @@ from serving.http.front import Front
 from serving.http.headers import REQUEST_ID, assignment_key_of, budget_of, new_request_id, request_id_of
 from serving.http.problems import problem_answer
 from serving.oip import metadata
-from serving.oip.inference import Call, Inference
+from serving.oip.inference import Call, Inference, finish_trace
 from serving.oip.rest_codec import HEADER_LENGTH, decode, decompress, encode
 
 Headers = Mapping[bytes, bytes]
@@ -48,17 +48,22 @@ class OpenInferenceRest:
         """Answers one request."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         call = Call(time.monotonic(), new_request_id())
+        refusal: RequestRefusedError | None = None
         try:
             status, more, body = await self._answer(scope, headers, receive, call)
         except RequestRefusedError as error:
-            status, more, body = self._refused(error, call)
+            refusal = error
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the log says it
-            _log.exception("Request %s broke the endpoint.", call.request_id)
-            status, more, body = self._refused(broken(error), call)
+            _log.exception("A request broke the endpoint.", extra={"request_id": call.request_id})
+            refusal = broken(error)
+        if refusal is not None:
+            status, more, body = self._refused(refusal, call)
         more.append((b"content-length", b"%d" % len(body)))
         await respond(scope, send, status, more, body)
+        if call.trace is not None:
+            finish_trace(self._front.tracing, call, refusal)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, call: Call) -> _Answer:
         path: str = scope["path"].rstrip("/")
@@ -83,6 +88,7 @@ class OpenInferenceRest:
         self, scope: Scope, headers: Headers, receive: Receive, call: Call, model: str, version: str
     ) -> _Answer:
         settings = self._front.settings
+        call.trace = self._front.tracing.begin(headers, call.received)
         if REQUEST_ID in headers:
             call.request_id = request_id_of(headers)
         client = self._front.guard.admit(headers, "classify", peer=peer_of(scope), postings=0)
@@ -93,6 +99,7 @@ class OpenInferenceRest:
         call.assignment_key = assignment_key_of(headers)
         limit = settings.max_batch_body_bytes
         body = await read_body(headers, receive, limit)
+        call.read = time.monotonic()
         if b"content-encoding" in headers:
             body = decompress(body, headers[b"content-encoding"], limit)
         request = decode(

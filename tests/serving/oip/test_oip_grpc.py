@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +24,7 @@ from tritonclient.utils import InferenceServerException
 from plumbline.errors import PortBusyError
 from plumbline.settings import Settings
 from plumbline.settings.serving_access import AccessSettings, RateSettings
+from plumbline.settings.serving_telemetry import TelemetrySettings
 from serving.oip import grpc_server
 from serving.oip import open_inference_pb2 as messages
 
@@ -177,6 +180,25 @@ def test_the_time_to_come_back_is_in_the_trailers(start_oip: StartOip) -> None:
         error = refused(channel, content, grpc.StatusCode.RESOURCE_EXHAUSTED)
     trailers: Any = error.trailing_metadata()
     assert 1000 <= int(dict(trailers)["grpc-retry-pushback-ms"]) <= 10_000
+
+
+def test_calls_are_traced_from_the_message_to_the_answer(start_oip: StartOip, settings: Settings, kind: Any) -> None:
+    file = settings.home / "spans.jsonl"
+    oip = start_oip(telemetry=TelemetrySettings(trace_file=file))
+    client = oip.client(kind)
+    parent = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    client.infer(oip.model, columns(kind, 1), request_id="traced", headers=dict(parent))
+    client.infer(oip.model, columns(kind, 3), headers=dict(parent))
+    client.infer(oip.model, columns(kind, 3), request_id="not-traced")
+    with pytest.raises(InferenceServerException):
+        client.infer("another", columns(kind, 1), headers=dict(parent))
+    oip.stop()
+    spans = [json.loads(line) for line in file.read_text().splitlines()]
+    assert Counter(span["name"] for span in spans) == {
+        **dict.fromkeys(("queue", "features", "encode", "model", "log and answer", "answer"), 1),
+        **dict.fromkeys(("read", "parse"), 2),
+        "infer": 3,
+    }
 
 
 def test_calls_under_way_are_answered_at_the_stop(start_oip: StartOip) -> None:
