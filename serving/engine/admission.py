@@ -91,6 +91,10 @@ class ServiceTime:
         """Median seconds of a batch of this size; 0 until one has been measured."""
         return self.shape(size) * self.pace
 
+    def promised(self, size: int) -> float:
+        """Seconds within which 99 of 100 batches of this size are over; 0 until one has been measured."""
+        return self.shape(size) * (self.pace + self.spread)
+
     def _settle(self) -> None:
         count = len(self._paces)
         self.pace = self._paces[count // 2]

@@ -171,14 +171,14 @@ class BatchQueue:
             self._compute.request(self)
 
     def _close(self) -> list[Item]:
-        """The next batch: none whose time is over, and none whose time would be over before it is answered.
+        """The next batch: none whose time is over, and none whose time may be over before it is answered.
 
         Those are refused. Should that be all, the one with the most time left is tried nevertheless: if nothing were
         computed, an estimate that was wrong would never be corrected.
         """
         now = time.monotonic()
         size = min(self._max_size, len(self._waiting))
-        answered = now + self.batch_time.typical(size) + self.backlog.leaving.pace if size else now
+        answered = now + self.batch_time.promised(size) + self.backlog.leaving.promised(size) if size else now
         batch: list[Item] = []
         late: list[Item] = []
         while self._waiting and len(batch) < self._max_size:
