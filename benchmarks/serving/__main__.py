@@ -59,6 +59,10 @@ def main() -> None:
     (options.out / "serving.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     picture.draw(result, options.out / "serving.svg")
     print(table.markdown(result))
+    failed = [system["title"] for system in result["systems"] if system["failure"]]
+    if failed:
+        sys.stderr.write(f"serving benchmark: given up: {', '.join(failed)}. Their logs are in {_work(options)}.\n")
+        sys.exit(PlumblineError.exit_code)
     if options.check and not result["verdict"]["met"]:
         sys.exit(GateRefusedError.exit_code)
 
@@ -67,14 +71,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """The whole result.
 
     Raises:
-        PlumblineError: A system or load is unknown, a port is taken, or a system does not serve.
+        PlumblineError: A system or load is unknown, a port is taken, or there is no model.
     """
     systems = select_systems(options.systems)
     loads = select_loads(options.loads)
     for number in range(2 * len(systems)):
         require_free_port("127.0.0.1", options.port + number, "--port")
     served = _served(options)
-    work = (options.out / "serving-work").absolute()
+    work = _work(options)
     work.mkdir(parents=True, exist_ok=True)
     home = serving_home(served.settings.home, work / "home")
     postings = bodies(served, POSTINGS)
@@ -115,6 +119,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rows": rows,
         "verdict": verdict(rows, best["rps"]),
     }
+
+
+def _work(options: argparse.Namespace) -> Path:
+    return Path(options.out / "serving-work").absolute()
 
 
 def select_systems(names: Sequence[str] | None) -> tuple[System, ...]:
@@ -161,6 +169,7 @@ def _system(system: System, found: Findings) -> dict[str, Any]:
         "stop_seconds": _mean(found.stop_seconds),
         "rest_mb": _mean(found.rest_mb),
         "processes": found.processes,
+        "failure": found.failure,
     }
 
 

@@ -37,6 +37,7 @@ class Findings:
         stop_seconds: From SIGTERM until no process is left.
         rest_mb: Memory after the warm-up.
         processes: Number of them.
+        failure: Why it was given up; None if it was not.
     """
 
     samples: dict[Load, list[Sample]] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Findings:
     stop_seconds: list[float] = field(default_factory=list)
     rest_mb: list[float] = field(default_factory=list)
     processes: int = 0
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,21 +72,28 @@ def play(
 ) -> dict[str, Findings]:
     """Plays all rounds; progress goes to standard error.
 
+    A system that does not start, does not come to rest, or answers something else than the model is given up: what the
+    others have come to is kept.
+
     Args:
         plan: What is measured.
         place: Where the system of this number may be.
         postings: JSON of each.
         labels: What the model itself says to the first of them.
-
-    Raises:
-        PlumblineError: A system does not start, does not come to rest, or answers something else than the model.
     """
     found = {system.name: Findings() for system in plan.systems}
     for repeat in range(plan.repeats):
         turn = repeat % len(plan.systems)
         for number, system in enumerate([*plan.systems[turn:], *plan.systems[:turn]]):
+            own = found[system.name]
+            if own.failure is not None:
+                continue
             _say(f"round {repeat + 1} of {plan.repeats}: {system.title} ({number + 1} of {len(plan.systems)}) ...")
-            _visit(system, place(plan.systems.index(system)), plan, postings, labels, found[system.name], repeat)
+            try:
+                _visit(system, place(plan.systems.index(system)), plan, postings, labels, own, repeat)
+            except PlumblineError as error:
+                own.failure = str(error)
+                _say(f"  given up: {error}")
     return found
 
 

@@ -25,9 +25,12 @@ from plumbline.process.watchdog import Watchdog
 START_SECONDS = 180.0
 _STOP_SECONDS = 20.0
 _GRACE_SECONDS = 5.0
-_SETTLED_SECONDS = 0.05
+_SETTLED_SECONDS = 0.25
+"""A backlog that is shorter is worked off in the warm-up of the next load."""
 _SETTLE_PATIENCE_SECONDS = 30.0
 _TAIL_LINES = 15
+_NEVER = (400, 401, 403, 415, 422)
+"""A system that starts may answer 404 or 503; these do not pass."""
 
 
 class ServingProcess:
@@ -90,6 +93,8 @@ class ServingProcess:
                 if status == http.client.OK:
                     self.start_seconds = time.monotonic() - since
                     return
+                if status in _NEVER:
+                    raise PlumblineError(f"{self.system.title} refuses a posting: {status} {answer[:300]!r}.")
                 said = f"{status} {answer[:200]!r}"
             time.sleep(0.1)
         raise PlumblineError(

@@ -5,8 +5,7 @@ with Request Batching". `max_ongoing_requests` (5 by default) is raised above th
 the access log is turned off.
 """
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: in the replica, FastAPI could not look the names in strings up.
 from typing import Any
 
 from fastapi import FastAPI
