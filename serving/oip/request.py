@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.http.headers import MAX_ID_CHARACTERS
+from serving.http.headers import MAX_BUDGET_MS, MAX_ID_CHARACTERS
 from serving.oip.tensors import InputTensor, invalid
 
 Parameters = Mapping[str, Any]
@@ -57,7 +57,7 @@ def check_id(value: str) -> str:
 
 
 def timeout_of(parameters: Parameters) -> float:
-    """Seconds that the parameter `timeout` gives, in microseconds; 0 is none, as in Triton.
+    """Seconds that the parameter `timeout` gives, in microseconds: a minute at most; 0 is none, as in Triton.
 
     Raises:
         RequestRefusedError: It is no whole number of microseconds, or the request is one of a sequence.
@@ -70,7 +70,7 @@ def timeout_of(parameters: Parameters) -> float:
         return math.inf
     if not isinstance(timeout, int) or isinstance(timeout, bool) or timeout < 0:
         raise invalid("The parameter timeout is not a number of microseconds.")
-    return timeout / 1e6
+    return min(timeout, 1000 * MAX_BUDGET_MS) / 1e6
 
 
 def requested(name: Any, parameters: Parameters, *, binary: bool) -> RequestedOutput:

@@ -69,6 +69,10 @@ def test_all_outputs_in_json_without_a_word_about_them(rest: httpx.Client, oip: 
     assert document["outputs"][2]["data"] == pytest.approx([0.2, 0.8])
 
 
+def test_a_timeout_beyond_all_measure_is_the_longest_budget(rest: httpx.Client, oip: Oip) -> None:
+    assert infer(rest, oip, {"inputs": INPUTS, "parameters": {"timeout": 10**400}}).status_code == 200
+
+
 def test_null_is_not_stated(rest: httpx.Client, oip: Oip) -> None:
     more = [tensor("company", "x") | {"data": [None]}, {"name": "salary_min", "datatype": "FP64", "shape": [1]}]
     more[1]["data"] = [None]
