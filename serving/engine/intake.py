@@ -35,7 +35,7 @@ def parse_posting(body: bytes, *, max_depth: int) -> PostingRequest:
     Raises:
         RequestRefusedError: 400 where the body is not JSON, or too deep; 422 where it breaks the contract.
     """
-    refuse_depth(body, max_depth)
+    _refuse_depth(body, max_depth)
     try:
         posting = _validate_json(body)
     except ValidationError as error:
@@ -55,8 +55,7 @@ async def parse_postings(body: bytes, *, limit: int, max_depth: int) -> list[Pos
         RequestRefusedError: 400 where the body is not JSON, or too deep; 422 where it is no batch, holds none or too
             many postings, or where a posting breaks the contract: fields are named as in `postings.3.title`.
     """
-    refuse_depth(body, max_depth)
-    rows = _rows(body, limit)
+    rows = _rows(body, limit, max_depth)
     postings: list[PostingRequest] = []
     faults: list[tuple[str, str]] = []
     for start in range(0, len(rows), _SLICE):
@@ -87,12 +86,7 @@ def prepare(posting: PostingRequest) -> PostingRequest:
     return posting.model_copy(update={"title": title, "description": description})
 
 
-def refuse_depth(body: bytes, limit: int) -> None:
-    """Refuses a body whose arrays and objects lie deeper inside each other than `limit`.
-
-    Raises:
-        RequestRefusedError: 400.
-    """
+def _refuse_depth(body: bytes, limit: int) -> None:
     if body.count(b"{") + body.count(b"[") <= limit:
         return  # too few to be that deep, wherever they stand
     depth = 0
@@ -100,18 +94,18 @@ def refuse_depth(body: bytes, limit: int) -> None:
         if match.group(1):
             depth += 1
             if depth > limit:
-                raise RequestRefusedError(
-                    400, "too-deep", f"Arrays and objects lie more than {limit} inside each other. Send flatter JSON."
-                )
+                raise _too_deep(limit)
         elif match.group(2):
             depth -= 1
 
 
-def _rows(body: bytes, limit: int) -> list[Any]:
+def _rows(body: bytes, limit: int, max_depth: int) -> list[Any]:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _not_json(str(error)) from error
+    if _is_deeper(found, max_depth):  # what is parsed is looked at faster than what is not
+        raise _too_deep(max_depth)
     rows = found.get("postings") if isinstance(found, dict) else None
     if not isinstance(rows, list):
         raise _violation("The body breaks", [("postings", 'Send an object {"postings": [...]}')])
@@ -121,6 +115,20 @@ def _rows(body: bytes, limit: int) -> list[Any]:
     if not 1 <= len(rows) <= limit:
         raise _violation("The body breaks", [("postings", f"{len(rows)} postings: send 1 to {limit}")])
     return rows
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return limit == 0 or any(_is_deeper(inner, limit - 1) for inner in value if isinstance(inner, dict | list))
+
+
+def _too_deep(limit: int) -> RequestRefusedError:
+    return RequestRefusedError(
+        400, "too-deep", f"Arrays and objects lie more than {limit} inside each other. Send flatter JSON."
+    )
 
 
 def _explain(error: ValidationError) -> RequestRefusedError:
