@@ -104,10 +104,11 @@ def by_second(measured: Exchanges, *, budget_ms: float) -> list[dict[str, Any]]:
     edges = np.arange(first, last + 2)
     begins = np.searchsorted(due_in, edges)
     ends = np.searchsorted(np.sort(ended_in), edges)
+    all_latency, lag = measured.latency, measured.lag
     rows = []
     for place, second in enumerate(range(first, last + 1)):
         part = slice(begins[place], begins[place + 1])
-        status, latency = measured.status[part], measured.latency[part]
+        status, latency = measured.status[part], all_latency[part]
         waited = latency[status == 200]
         failed = Counter(kind_name(code) for code in status[status != 200].tolist())
         rows.append(
@@ -117,16 +118,18 @@ def by_second(measured: Exchanges, *, budget_ms: float) -> list[dict[str, Any]]:
                 "answered": int(ends[place + 1] - ends[place]),
                 "good": int((waited * 1000 <= budget_ms).sum()),
                 "errors": dict(failed),
-                **{f"p{percentile}_ms": _quantile_ms(waited, percentile) for percentile in (50, 95, 99)},
-                "max_ms": _quantile_ms(waited, 100),
-                "lag_max_ms": _quantile_ms(measured.lag[part], 100),
+                **_quantiles_ms(waited),
+                "lag_max_ms": round(1000 * float(lag[part].max()), 3) if len(status) else None,
             }
         )
     return rows
 
 
-def _quantile_ms(seconds: NDArray[np.float64], percentile: int) -> float | None:
-    return round(1000 * float(np.percentile(seconds, percentile)), 3) if len(seconds) else None
+def _quantiles_ms(seconds: NDArray[np.float64]) -> dict[str, float | None]:
+    names = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
+    if not len(seconds):
+        return dict.fromkeys(names)
+    return dict(zip(names, np.round(1000 * np.percentile(seconds, (50, 95, 99, 100)), 3).tolist(), strict=True))
 
 
 def _per_second(count: int, span: float) -> float:
