@@ -81,6 +81,7 @@ def assemble(
         stop()
         compute.close()
         raise
+    metrics.watch_compute(lambda: compute.busy_seconds)
     for slot in slots:
         slot.start()
     return Engine(lanes, compute=compute, on_close=stop)

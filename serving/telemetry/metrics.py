@@ -156,6 +156,13 @@ class Metrics:
         """The counts of one of the models."""
         return self._lanes[model]
 
+    def watch_compute(self, busy_seconds: Callable[[], float]) -> None:
+        """Adds for how long the compute thread has been at its batch: one that grows past seconds hangs."""
+        gauge = Gauge(
+            "plumbline_compute_busy_seconds", "For how long the running batch has run.", registry=self._registry
+        )
+        gauge.set_function(busy_seconds)
+
     def register(self, collector: Collector) -> None:
         """Adds series that another part keeps."""
         self._registry.register(collector)

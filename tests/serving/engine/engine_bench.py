@@ -82,6 +82,7 @@ class Running:
     features: Features
     settings: Settings
     log: PredictionLog
+    metrics: Metrics
 
     @property
     def lane(self) -> Lane:
@@ -112,7 +113,7 @@ async def running(
         assert isinstance(source.model, HeldModel)
         source.model.forget()
     try:
-        yield Running(engine, default, models, features, changed, log)
+        yield Running(engine, default, models, features, changed, log, metrics)
     finally:
         features.go_on.set()
         for source in models.values():

@@ -65,11 +65,13 @@ def test_a_batch_that_hangs_is_given_up_and_the_endpoint_is_not_ready(
                 await first
             assert (refusal.value.status, refusal.value.title) == (503, "unavailable")
             assert engine.engine.busy_seconds >= 0.1
+            assert b"plumbline_compute_busy_seconds 0.0" not in engine.metrics.exposition()
             reason = await engine.engine.unready_because()
             assert reason is not None
             assert "a batch has hung" in reason
             engine.model.go_on.set()
             await until(lambda: not engine.engine.busy_seconds)
+            assert b"plumbline_compute_busy_seconds 0.0" in engine.metrics.exposition()
             assert await engine.lane.unready_because() is None
 
     run(body)
