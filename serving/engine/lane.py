@@ -27,7 +27,7 @@ from serving.telemetry.metrics import LaneMetrics, Variant
 _log = logging.getLogger(__name__)
 
 _READINESS_SECONDS = 5.0
-_CLOSE_SECONDS = 15.0
+_CLOSE_SECONDS = 5.0
 _CLOSE_LOOK_SECONDS = 0.005
 
 
