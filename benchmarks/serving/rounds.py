@@ -21,9 +21,7 @@ from plumbline.errors import PlumblineError
 from serving.load.bodies import join_batch
 from serving.load.client import send_closed
 
-_WARM_UP_SECONDS = 2.0
-_WARM_UP_CLIENTS = (2, 16)
-"""Adaptive batchers learn from load; graphs and caches fill."""
+_LEARNING_CLIENTS = (2, 16)
 _BATCH_BODIES = 40
 
 
@@ -68,7 +66,12 @@ class Plan:
 
 
 def play(
-    plan: Plan, place: Callable[[int], Place], postings: Sequence[bytes], labels: Sequence[str]
+    plan: Plan,
+    place: Callable[[int], Place],
+    postings: Sequence[bytes],
+    labels: Sequence[str],
+    *,
+    learn_seconds: float = 2.0,
 ) -> dict[str, Findings]:
     """Plays all rounds; progress goes to standard error.
 
@@ -80,6 +83,7 @@ def play(
         place: Where the system of this number may be.
         postings: JSON of each.
         labels: What the model itself says to the first of them.
+        learn_seconds: Of load of each of two sizes after a start: adaptive batchers learn, caches and graphs fill.
     """
     found = {system.name: Findings() for system in plan.systems}
     for repeat in range(plan.repeats):
@@ -90,7 +94,7 @@ def play(
                 continue
             _say(f"round {repeat + 1} of {plan.repeats}: {system.title} ({number + 1} of {len(plan.systems)}) ...")
             try:
-                _visit(system, place(plan.systems.index(system)), plan, postings, labels, own, repeat)
+                _visit(system, place(plan.systems.index(system)), plan, postings, labels, own, repeat, learn_seconds)
             except PlumblineError as error:
                 own.failure = str(error)
                 _say(f"  given up: {error}")
@@ -105,13 +109,14 @@ def _visit(
     labels: Sequence[str],
     found: Findings,
     seed: int,
+    learn_seconds: float,
 ) -> None:
     bodies = [system.body(posting) for posting in postings]
     with serving(system, place, bodies[0]) as running:
         found.start_seconds.append(running.start_seconds)
         _check(running, bodies, labels)
-        for clients in _WARM_UP_CLIENTS:
-            send_closed(running.url, bodies, clients=clients, seconds=_WARM_UP_SECONDS, timeout=10.0, id_prefix="start")
+        for clients in _LEARNING_CLIENTS:
+            send_closed(running.url, bodies, clients=clients, seconds=learn_seconds, timeout=10.0, id_prefix="start")
         running.settle(bodies[0])
         found.rest_mb.append(running.memory_mb())
         found.processes = len(running.processes())

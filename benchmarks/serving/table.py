@@ -77,12 +77,16 @@ def _systems(result: Mapping[str, Any]) -> str:
     header = ["system", "work per posting", "start s", "stop s", "memory at rest MB", "processes"]
     lines = [
         [
-            system["title"], system["work"], _number(system["start_seconds"], 1), _number(system["stop_seconds"], 1),
+            system["title"], _work(system), _number(system["start_seconds"], 1), _number(system["stop_seconds"], 1),
             _number(system["rest_mb"]), str(system["processes"]),
         ]
         for system in result["systems"]
     ]  # fmt: skip
     return _table(header, lines)
+
+
+def _work(system: Mapping[str, Any]) -> str:
+    return f"given up: {system['failure'].splitlines()[0]}" if system["failure"] else str(system["work"])
 
 
 def _all_rows(rows: Sequence[Row], titles: Mapping[str, str]) -> str:
