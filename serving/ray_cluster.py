@@ -22,6 +22,7 @@ _PREFIX = "plumbline-ray-"
 _LOOPBACK = "127.0.0.1"
 _MIB = 1024 * 1024
 _LEFTOVER_SECONDS = 3.0
+_OWN = frozenset({"gcs_server", "raylet"})
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +75,18 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
         yield
     finally:
         _stop()
+
+
+def lost_processes() -> list[str]:
+    """Names of Ray's own processes that have ended. Without them no replica is brought back: whoever runs it ends."""
+    return sorted(_OWN - {child.name() for child in psutil.Process().children() if _runs(child)})
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _stop() -> None:

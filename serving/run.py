@@ -22,7 +22,7 @@ from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
 from serving.oip.grpc_server import require_port
 from serving.prediction_log.shipper import ship_or_warn
-from serving.ray_cluster import private_ray, session_folder
+from serving.ray_cluster import lost_processes, private_ray, session_folder
 from serving.telemetry.logs import LogRelay
 
 _PORT_PATIENCE_SECONDS = 3.0
@@ -174,6 +174,10 @@ def _attend(settings: Settings, url: str) -> None:
     while True:
         time.sleep(settings.serving.log.ship_seconds)
         ship_or_warn(settings)
+        if lost := lost_processes():
+            raise PlumblineError(
+                f"Ray's {' and '.join(lost)} ended, so that the endpoint cannot go on. Start it again."
+            )
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"{url}/healthz", timeout=settings.serving.log.ship_seconds)
             last_alive = time.monotonic()
