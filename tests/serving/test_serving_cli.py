@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from pathlib import Path
 
@@ -24,12 +23,6 @@ def _unused_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
-def test_an_empty_log_is_counted() -> None:
-    result = runner.invoke(serve_app, ["log", "--json"])
-    assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"count": 0, "first": None, "last": None, "degraded": 0, "by_version": {}}
 
 
 def test_models_of_an_endpoint_that_is_not_there() -> None:
