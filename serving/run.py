@@ -20,13 +20,13 @@ from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.ports import require_free_port
 from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
+from serving.access.guard import Guard
 from serving.oip.grpc_server import require_port
 from serving.prediction_log.shipper import ship_or_warn
 from serving.ray_cluster import lost_processes, private_ray, session_folder
 from serving.telemetry.logs import LogRelay
 
 _PORT_PATIENCE_SECONDS = 3.0
-_UNREACHABLE_SECONDS = 60.0
 _PORT_SETTING = "--port or PLUMBLINE_SERVING__PORT"
 _RELAY = "log.socket"
 _log = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         on_ready: Told once the endpoint has made a real prediction.
 
     Raises:
-        PortBusyError: The port is taken. Nothing was started.
+        PortBusyError: A port is taken. Nothing was started.
+        SettingsError: Nobody could ask the endpoint, or a key cannot be used. Nothing was started.
         MissingInputError: No model has the alias, or features are not applied. Nothing was started.
         PlumblineError: Ray or the replica does not start, or the endpoint is lost.
     """
@@ -66,6 +67,7 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
             _forget_drain(settings)
             _require_port(settings)
             require_port(settings.serving)
+            Guard(settings.serving).close()  # keys that cannot be used are told before anything starts
             version = _require_model(settings)
             with (
                 _shipped_at_the_end(settings),
@@ -181,8 +183,10 @@ def _attend(settings: Settings, url: str) -> None:
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"{url}/healthz", timeout=settings.serving.log.ship_seconds)
             last_alive = time.monotonic()
-        if time.monotonic() - last_alive > _UNREACHABLE_SECONDS:
-            raise PlumblineError(f"The endpoint at {url} has not answered for {_UNREACHABLE_SECONDS:.0f} s.")
+        # A new replica is given as long as the first one was.
+        if time.monotonic() - last_alive > settings.serving.start_timeout_seconds:
+            silent = time.monotonic() - last_alive
+            raise PlumblineError(f"The endpoint at {url} has not answered for {silent:.0f} s: no replica came up.")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -49,7 +50,12 @@ class Installation:
 
     def environment(self, **more: str) -> dict[str, str]:
         names = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
-        return {**names, "PLUMBLINE_HOME": str(self.settings.home), **more}
+        own = {
+            "PLUMBLINE_HOME": str(self.settings.home),
+            "PLUMBLINE_SERVING__GRPC_PORT": "0",
+            "PLUMBLINE_SERVING__START_TIMEOUT_SECONDS": "180",
+        }
+        return {**names, **own, **more}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-c", "from plumbline.cli.main import main; main()", *arguments]
@@ -100,6 +106,11 @@ class Endpoint:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
+
+
+def _replica(installation: Installation) -> psutil.Process:
+    (found,) = [process for process in installation.processes() if process.name().startswith("ray::ServeReplica")]
+    return found
 
 
 class KeepAliveClient:
@@ -197,6 +208,25 @@ def test_a_served_posting_gets_its_features_and_is_logged(installation: Installa
     assert list(row["features_later"]) == []
 
 
+def test_a_killed_replica_is_replaced_on_the_same_port(installation: Installation, endpoint: Endpoint) -> None:
+    client = KeepAliveClient(endpoint.url, installation.posting())
+    time.sleep(1)
+    killed = _replica(installation)
+    killed.kill()
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{endpoint.url}/readyz", timeout=5.0).status_code == 200 and not killed.is_running():
+                break
+        time.sleep(0.1)
+    answered = client.answered
+    time.sleep(1)
+    client.stop()
+    assert client.answered > answered  # by whom is listening on the port now
+    assert _replica(installation).pid != killed.pid
+    assert endpoint.process.poll() is None
+
+
 def test_load_then_swap_under_load_then_a_clean_stop(installation: Installation, endpoint: Endpoint) -> None:
     quiet = _result(_load(installation, endpoint, "--rate", "100", "--duration", "5"))
     assert (quiet["errors"], quiet["log"]["missing"]) == (0, 0)
@@ -244,8 +274,9 @@ def test_killed_it_leaves_nothing_running_loses_nothing_and_starts_again(install
 
 def test_drained_first_it_stops_without_a_failed_request(installation: Installation, tmp_path: Path) -> None:
     drain = tmp_path / "drain"
+    everybody = {"PLUMBLINE_SERVING__HOST": "0.0.0.0", "PLUMBLINE_SERVING__ACCESS__REQUIRED": "false"}
     drain.touch()  # left by the container that ran here before
-    leaving = Endpoint(installation, PLUMBLINE_SERVING__DRAIN_FILE=str(drain), PLUMBLINE_SERVING__HOST="0.0.0.0")
+    leaving = Endpoint(installation, PLUMBLINE_SERVING__DRAIN_FILE=str(drain), **everybody)
     assert leaving.wait_until_ready()["url"] == leaving.url
     clients = [KeepAliveClient(leaving.url, installation.posting()) for _ in range(4)]
     time.sleep(1)
@@ -289,6 +320,20 @@ def test_a_busy_port_is_refused_before_anything_starts(installation: Installatio
         )
     assert done.returncode == 2
     assert f"Port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_endpoint_that_nobody_could_ask_is_refused_before_anything_starts(installation: Installation) -> None:
+    done = subprocess.run(
+        installation.command("serve", "run", "--port", str(free_port()), "--host", "0.0.0.0"),
+        env=installation.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there are no keys" in done.stderr
     assert "Traceback" not in done.stderr
 
 
