@@ -10,6 +10,7 @@ alias of the served model.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import subprocess
@@ -73,13 +74,20 @@ class Release:
             self.url = f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
         return self.url
 
+    def key(self) -> str | None:
+        """Key of the client `default`; None where the release has made none."""
+        secrets = self.find("secrets", "serving-keys")
+        return base64.b64decode(secrets[0]["data"]["default"]).decode() if secrets else None
+
     def install(self) -> float:
         """Seconds until the Service has answered a first posting."""
         start = time.monotonic()
         self.helm("install", self.name, "helm/plumbline", "--create-namespace", *self.values)
+        key = self.key()
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
         while time.monotonic() - start < PATIENCE_SECONDS:
             try:
-                answer = httpx.post(f"{self.address()}/v1/classify", json=POSTING, timeout=5)
+                answer = httpx.post(f"{self.address()}/v1/classify", json=POSTING, headers=headers, timeout=5)
             except httpx.TransportError:
                 answer = None
             if answer is not None and answer.status_code == httpx.codes.OK:
@@ -105,6 +113,8 @@ def under_load(release: Release, rate: float, seconds: float) -> dict[str, Any]:
     plumbline = (sys.executable, "-m", "plumbline")
     with tempfile.TemporaryDirectory() as home:
         env = {"PLUMBLINE_HOME": home}
+        if (key := release.key()) is not None:
+            env["PLUMBLINE_SERVING__ACCESS__API_KEY"] = key
         run(*plumbline, "data", "ingest", "--generate", "--rows", "2000", "--weeks", "8", env=env)
         load = subprocess.Popen(
             [*plumbline, "load", "run", "--url", release.address(), "--rate", str(rate), "--duration", str(seconds),

@@ -24,7 +24,9 @@ It holds no secret; it is the same for every role.
     "model_alias" .Values.serving.modelAlias
     "drain_file" "/tmp/draining"
     "start_timeout_seconds" (int .Values.serving.startTimeoutSeconds)
-    "log" (dict "segment_seconds" (int .Values.serving.logSegmentSeconds)))
+    "log" (dict
+      "segment_seconds" (int .Values.serving.logSegmentSeconds)
+      "retention_days" (ternary (int .Values.serving.logRetention.days) nil (gt (int .Values.serving.logRetention.days) 0))))
   "monitoring" (dict
     "exporter_host" "0.0.0.0"
     "exporter_port" (int .Values.monitoring.exporter.service.port)
