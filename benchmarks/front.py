@@ -34,9 +34,9 @@ from serving.engine.lane import Lane
 from serving.engine.query import Answer, Query, Timings
 from serving.errors import RequestRefusedError
 from serving.http.app import build_app
-from serving.http.connection import Gate
 from serving.http.drain import Drain
 from serving.http.front import Front
+from serving.http.gate import Gate
 from serving.http.listener import HttpListener
 from serving.http.routes import HotRoutes
 from serving.http.shedding import Shedder

@@ -13,9 +13,9 @@ from serving.engine.assembly import assemble, served_models
 from serving.engine.features import FeatureReader
 from serving.engine.served_model import ModelSource
 from serving.http.app import build_app
-from serving.http.connection import Gate
 from serving.http.drain import Drain
 from serving.http.front import Front
+from serving.http.gate import Gate
 from serving.http.listener import HttpListener
 from serving.http.routes import HotRoutes
 from serving.http.shedding import Shedder

@@ -8,10 +8,9 @@ that slow clients are seen, of which no application knows.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
+import time
 import urllib.parse
-from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
@@ -20,65 +19,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from plumbline.settings.serving_http import HttpSettings
 from serving.errors import RequestRefusedError
-from serving.http.drain import Drain
-from serving.http.exchange import ANSWER, Exchange
+from serving.http.exchange import ANSWER, RECEIVED, Exchange, Outlet, Refused
+from serving.http.gate import Gate, Phase, headers_too_large, too_many, too_slow
 from serving.http.problems import problem_bytes
-from serving.http.shedding import Shedder
-
-_LINGER_SECONDS = 2.0
-"""How long a closing connection is still read from, so that the client gets to read its answer: closing a socket that
-holds unread bytes resets it, and a reset discards what the client has not read yet."""
 
 _log = logging.getLogger(__name__)
-
-
-class Phase(enum.Enum):
-    """What a connection waits for."""
-
-    NEW = "first byte"
-    HEAD = "rest of the headers"
-    BODY = "rest of the body"
-    ANSWER = "answer"
-    IDLE = "next request"
-    LINGER = "the client to close"
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """What all connections of a listener share."""
-
-    limits: HttpSettings
-    shedder: Shedder
-    drain: Drain
-    seconds: dict[Phase, float] = field(init=False)
-    """How long each phase may last."""
-
-    def __post_init__(self) -> None:
-        limits = self.limits
-        seconds = {
-            Phase.NEW: limits.header_seconds,
-            Phase.HEAD: limits.header_seconds,
-            Phase.BODY: limits.body_seconds,
-            Phase.IDLE: limits.keep_alive_seconds,
-            Phase.LINGER: _LINGER_SECONDS,
-        }
-        object.__setattr__(self, "seconds", seconds)
-
-
-class _Refused:
-    """Stands where uvicorn keeps the request that it is answering: this one is answered."""
-
-    response_complete = True
-    keep_alive = True
-
-    class message_event:  # noqa: N801 - uvicorn's name
-        """Nobody waits for it."""
-
-        @staticmethod
-        def set() -> None:
-            """Wakes nobody."""
 
 
 class Connection(HttpToolsProtocol):
@@ -117,7 +63,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._outlet = _Outlet(self)
+        self._outlet = Outlet(transport, self._close)
         self._surplus = len(self.connections) > self._limits.max_connections
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,7 +85,7 @@ class Connection(HttpToolsProtocol):
         if self._phase is Phase.HEAD:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.max_header_bytes:
-                self._end(self._headers_too_large())
+                self._end(headers_too_large(self._limits.max_header_bytes))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -158,17 +104,17 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._enter(Phase.BODY)
-        limits = self._limits
-        if (
-            self._head_bytes + self._received_bytes > limits.max_header_bytes
-            and self._header_bytes() > limits.max_header_bytes
-        ):
-            self._end(self._headers_too_large())
+        # Sent before the answer to the last one: it waits its turn.
+        behind = self.cycle is not None and not self.cycle.response_complete
+        limit = self._limits.max_header_bytes
+        if self._head_bytes + self._received_bytes > limit and self._header_bytes() > limit:
+            if behind:
+                self.transport.abort()
+            else:
+                self._end(headers_too_large(limit))
             return
         version = self.parser.get_http_version()
         keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
-        # Sent before the answer to the last one: it waits its turn.
-        behind = self.cycle is not None and not self.cycle.response_complete
         if not behind and self._turn_away(keep_alive):
             return
         exchange = self._exchange(version, keep_alive)
@@ -182,7 +128,7 @@ class Connection(HttpToolsProtocol):
     def _turn_away(self, keep_alive: bool) -> bool:
         """Refuses a request that there is no room or no time for; whether it did."""
         if self._surplus or len(self.tasks) >= self._limits.max_requests:
-            error = self._too_many()
+            error = too_many("connections" if self._surplus else "requests")
             self._refuse(error, self._gate.shedder.count(error), close=self._surplus)
             return True
         refusal = self._gate.shedder.refusal(self.url, self.headers)
@@ -214,6 +160,7 @@ class Connection(HttpToolsProtocol):
             keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
+        scope[RECEIVED] = time.monotonic()  # type: ignore[literal-required]
         scope[ANSWER] = exchange.answer  # type: ignore[literal-required]
         return exchange
 
@@ -265,7 +212,7 @@ class Connection(HttpToolsProtocol):
         accepting it, at the very time when it has no time to spare.
         """
         close = close or self._gate.drain.requested
-        self.cycle = _Refused()  # type: ignore[assignment]
+        self.cycle = Refused()  # type: ignore[assignment]
         self.server_state.total_requests += 1
         self.transport.write(problem_bytes(error, request_id, self.server_state.default_headers, close=close))
         if close:
@@ -274,8 +221,8 @@ class Connection(HttpToolsProtocol):
     def _end(self, error: RequestRefusedError) -> None:
         """Answers a client that cannot be understood or waited for, and closes; answers that have begun are cut off."""
         if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.response_started or self.pipeline:
-                self.transport.abort()
+            if self.cycle.response_started or self.pipeline or self._phase is Phase.HEAD:
+                self.transport.abort()  # it would be taken for the answer to the request before this one
                 return
             self.cycle.disconnected = True
             if self._task is not None:
@@ -317,11 +264,11 @@ class Connection(HttpToolsProtocol):
         if self._phase in (Phase.NEW, Phase.IDLE, Phase.LINGER):
             self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
         elif self._phase is Phase.HEAD:
-            self._end(_too_slow("headers", self._limits.header_seconds))
+            self._end(too_slow("headers", self._limits.header_seconds))
         elif self.cycle is not None and self.cycle.response_complete:
             self.transport.abort()  # answered, and still sending
         else:
-            self._end(_too_slow("body", self._limits.body_seconds))
+            self._end(too_slow("body", self._limits.body_seconds))
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -329,32 +276,3 @@ class Connection(HttpToolsProtocol):
 
     def _header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-
-    def _headers_too_large(self) -> RequestRefusedError:
-        limit = self._limits.max_header_bytes
-        return RequestRefusedError(431, "headers-too-large", f"The headers are larger than {limit} bytes. Send fewer.")
-
-    def _too_many(self) -> RequestRefusedError:
-        what = "connections" if self._surplus else "requests"
-        return RequestRefusedError(
-            503, f"too-many-{what}", f"Too many {what} at once. Retry later, send less, or add replicas.", retry_after=1
-        )
-
-
-class _Outlet:
-    """The transport as uvicorn's answer sees it: closing it leaves the client time to read the answer."""
-
-    __slots__ = ("_connection", "is_closing", "write")
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-
-    def close(self) -> None:
-        """Called by uvicorn after an answer that ends the connection."""
-        self._connection._close()
-
-
-def _too_slow(what: str, seconds: float) -> RequestRefusedError:
-    return RequestRefusedError(408, "too-slow", f"The {what} took longer than {seconds:g} s. Send them faster.")

@@ -1,11 +1,17 @@
-"""One request and its answer on a connection: uvicorn's, and a way to send a whole answer in one go."""
+"""One request and its answer on a connection: uvicorn's, with a way to send a whole answer in one go."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
 
 from starlette.types import Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from serving.http.problems import Headers
+
+RECEIVED = "plumbline.received"
+"""Where a scope says when its headers were complete (`time.monotonic()`); other servers' scopes do not."""
 
 ANSWER = "plumbline.answer"
 """Where a scope holds the exchange's `answer`; other servers' scopes do not have it."""
@@ -43,6 +49,36 @@ class Exchange(RequestResponseCycle):
             self.transport.close()
         self.on_response()
         return True
+
+
+class Refused:
+    """Stands where uvicorn keeps the request that it is answering: this one is answered."""
+
+    response_complete = True
+    keep_alive = True
+
+    class message_event:  # noqa: N801 - uvicorn's name
+        """Nobody waits for it."""
+
+        @staticmethod
+        def set() -> None:
+            """Wakes nobody."""
+
+
+class Outlet:
+    """The transport as an exchange sees it: closing it leaves the client time to read its answer.
+
+    Args:
+        transport: Of the connection.
+        close: Closes it in that way.
+    """
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 async def respond(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:

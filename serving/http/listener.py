@@ -12,7 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from plumbline.errors import PlumblineError, PortBusyError
-from serving.http.connection import Connection, Gate
+from serving.http.connection import Connection
+from serving.http.gate import Gate
 
 _BACKLOG = 2048
 _PORT_PATIENCE_SECONDS = 10.0
