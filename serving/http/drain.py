@@ -11,6 +11,9 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.http.exchange import ANSWER
+from serving.http.problems import Headers
+
 _CLOSE = (b"connection", b"close")
 
 
@@ -48,8 +51,16 @@ class ClosingConnections:
             await self._app(scope, receive, send)
             return
 
+        # Asked as late as here: a request that began before the drain must not keep its connection either.
+        answer = scope.get(ANSWER)
+        if answer is not None:
+
+            def answer_closing(status: int, headers: Headers, body: bytes) -> bool:
+                return bool(answer(status, [*headers, _CLOSE] if self._drain.requested else headers, body))
+
+            scope = {**scope, ANSWER: answer_closing}
+
         async def send_closing(message: Message) -> None:
-            # Asked as late as here: a request that began before the drain must not keep its connection either.
             if message["type"] == "http.response.start" and self._drain.requested:
                 message["headers"] = [*message.get("headers", ()), _CLOSE]
             await send(message)

@@ -108,16 +108,19 @@ def test_a_client_that_goes_takes_its_query_along(settings: Settings, body: byte
     assert "gone" not in set(read(served.settings)["request_id"])
 
 
-def test_while_draining_refusals_close_the_connection_too(
+def test_while_draining_every_answer_closes_its_connection(
     settings: Settings, body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening(settings, drain_file=tmp_path / "drain") as served:
         talk = served.connect()
         assert "connection" not in talk.post(body).headers
         (tmp_path / "drain").touch()
-        _overload(served, monkeypatch)
         assert talk.post(body).headers["connection"] == "close"
         assert talk.is_closed()
+        refused = served.connect()
+        _overload(served, monkeypatch)
+        assert refused.post(body).headers["connection"] == "close"
+        assert refused.is_closed()
 
 
 def test_the_end_answers_what_is_under_way_and_frees_the_port(settings: Settings, body: bytes) -> None:
