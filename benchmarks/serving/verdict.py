@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.serving.systems import OURS, RIVALS, SAME_WORK
+from benchmarks.serving.systems import OURS, RIVALS, SAME_WORK, SYSTEMS
 
 Row = Mapping[str, Any]
 
@@ -36,8 +36,8 @@ def verdict(rows: Sequence[Row], limit: float | None) -> dict[str, Any]:
 
 
 def best_goodput(rows: Iterable[Row], system: str) -> Row | None:
-    """The row of a system with the greatest goodput, over all loads."""
-    own = [row for row in rows if row["system"] == system and row["goodput_rps"] is not None]
+    """The row of a system with the greatest goodput, over all loads, and over all its options that were measured."""
+    own = [row for row in rows if row["system"] in _options_of(system) and row["goodput_rps"] is not None]
     return max(own, key=lambda row: row["goodput_rps"]) if own else None
 
 
@@ -108,11 +108,16 @@ def _batch_share(rows: Sequence[Row], limit: float | None) -> dict[str, Any]:
 def _by_load(rows: Sequence[Row], others: Sequence[str]) -> dict[str, float | None]:
     """Our goodput by load, in multiples of the best of the others; None where they have none."""
     ratios: dict[str, float | None] = {}
+    counted = frozenset[str]().union(*map(_options_of, others))
     for own in (row for row in rows if row["system"] == OURS):
-        rivals = [row["goodput_rps"] or 0.0 for row in rows if row["load"] == own["load"] and row["system"] in others]
+        rivals = [row["goodput_rps"] or 0.0 for row in rows if row["load"] == own["load"] and row["system"] in counted]
         best = max(rivals, default=0.0)
         ratios[own["load"]] = _ratio(own["goodput_rps"] or 0.0, best) if best else None
     return ratios
+
+
+def _options_of(name: str) -> frozenset[str]:
+    return frozenset({name} | {system.name for system in SYSTEMS if system.stands_for == name})
 
 
 def _ratio(one: float, other: float) -> float:

@@ -50,6 +50,13 @@ def test_one_target_is_missed(rows: list[dict[str, Any]], limit: float, missed: 
     assert [name for name, target in found["targets"].items() if not target["met"]] == [missed]
 
 
+def test_the_best_option_of_a_rival_counts() -> None:
+    rows = [*_rows(2000.0), row("litserve-8-10ms-fast", "64 clients", 1600.0), row("ray-serve-switches", "463/s", 9e9)]
+    over = verdict(rows, 10_000.0)["targets"]["goodput_over_rivals"]
+    assert over["ratio"] == 1.25
+    assert over["by_load"]["64 clients"] == 1.25
+
+
 def test_an_error_at_the_promised_rate_misses_it() -> None:
     rows = _rows(2000.0)
     rows[1]["errors"] = 1
