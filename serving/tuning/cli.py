@@ -41,17 +41,22 @@ def tune(
         progress_console.print(f"  batches of {times.batch_size}: p99 {times.p99_ms:.2f} ms")
 
     result = run_plan(settings, plan, progress=progress)
+    if result["busy"]:
+        progress_console.print(
+            "  other work held the measuring up: these times are the machine's, not the model's. Measure on an idle one"
+        )
     if picture is not None:
         draw(result, picture)
     if result["file"] is None:
         progress_console.print("  nothing written: name a file with --out, or in PLUMBLINE_CONFIG")
     elif result["diff"]:
-        progress_console.print(result["diff"], markup=False, end="")
+        progress_console.print(result["diff"], markup=False, end="", soft_wrap=True)
     else:
         progress_console.print(f"  {result['file']} says so already")
     if as_json:
         print_json(result)
         return
-    print_rows(result["batches"], as_json=False, title="Batches")
+    shown = ("batch_size", "p50_ms", "p99_ms", "postings_per_second", "repeats", "fits")
+    print_rows([{name: row[name] for name in shown} for row in result["batches"]], as_json=False, title="Batches")
     rest = {name: value for name, value in result.items() if name not in {"batches", "diff"}}
     print_result(rest, as_json=False, title="Largest batch inside the budget")

@@ -38,6 +38,8 @@ class BatchTimes:
     max_ms: float
     postings_per_second: float
     """From the mean: what one replica computes when every batch is full."""
+    cpu_share: float
+    """The thread's own CPU time in it. On a CPU, well below 1 means that other work held it up."""
 
 
 def measure(
@@ -62,7 +64,7 @@ def measure(
     spans: list[tuple[float, float]] = []
     # The collector runs where it likes in a replica too, but there it is frozen past start-up.
     gc.collect()
-    start_at = clock()
+    start_at, own_start = clock(), time.thread_time()
 
     def enough() -> bool:
         passed, count = clock() - start_at, len(spans)
@@ -77,7 +79,8 @@ def measure(
         middle = clock()
         model.forward(encoded)
         spans.append((middle - begun, clock() - middle))
-    return _times(batch_size, 1000 * np.array(spans))
+    own = (time.thread_time() - own_start) / max(clock() - start_at, 1e-9)
+    return _times(batch_size, 1000 * np.array(spans), own)
 
 
 def _batch(records: Sequence[Record], number: int, size: int) -> list[Record]:
@@ -85,7 +88,7 @@ def _batch(records: Sequence[Record], number: int, size: int) -> list[Record]:
     return [records[place % len(records)] for place in range(start, start + size)]
 
 
-def _times(batch_size: int, spans: NDArray[np.float64]) -> BatchTimes:
+def _times(batch_size: int, spans: NDArray[np.float64], cpu_share: float) -> BatchTimes:
     whole = spans.sum(1)
     encode, forward = np.median(spans, 0)
     return BatchTimes(
@@ -97,4 +100,5 @@ def _times(batch_size: int, spans: NDArray[np.float64]) -> BatchTimes:
         p99_ms=float(np.quantile(whole, 0.99)),
         max_ms=float(whole.max()),
         postings_per_second=1000 * batch_size / float(whole.mean()),
+        cpu_share=cpu_share,
     )

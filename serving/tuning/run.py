@@ -23,6 +23,9 @@ from serving.tuning.search import Rule, largest_batch
 
 _POSTINGS = 2000
 
+_OWN_SHARE = 0.8
+"""Of a core, that the measuring thread must have had for its times to be the model's and not its neighbours'."""
+
 
 @dataclass(frozen=True)
 class TunePlan:
@@ -67,6 +70,7 @@ def tune(settings: Settings, plan: TunePlan, *, progress: Callable[[BatchTimes],
         "max_batch_size": size,
         "version": found.version,
         "device": device_of(model),
+        "busy": not uses_gpu(model) and min(times.cpu_share for times in table) < _OWN_SHARE,
         "budget_ms": rule.budget_ms,
         "features_ms": rule.features_ms,
         "margin_ms": rule.margin_ms,
@@ -105,11 +109,15 @@ def device_of(model: TextClassifier) -> str:
     import torch
 
     chosen = getattr(model, "device", None)
-    kind = getattr(getattr(chosen, "device", None), "type", "cpu")
-    if kind == "cuda":
+    if uses_gpu(model):
         recorded = ", CUDA graphs" if getattr(chosen, "recorded", False) else ""
         return f"{torch.cuda.get_device_name()}, {getattr(chosen, 'dtype', '')}{recorded}"
     return f"{cpu_name()}, {torch.get_num_threads()} thread(s)"
+
+
+def uses_gpu(model: TextClassifier) -> bool:
+    """Whether a model computes on a GPU; one that does not say is on the CPU."""
+    return getattr(getattr(getattr(model, "device", None), "device", None), "type", "cpu") == "cuda"
 
 
 def cpu_name() -> str:
@@ -126,6 +134,7 @@ def remarks(result: dict[str, Any]) -> list[str]:
     head = (
         f"{datetime.now(UTC):%Y-%m-%d}, version {result['version']}, {result['device']}; a batch may take "
         f"{result['allowed_batch_p99_ms']:.1f} ms of {result['budget_ms']:g} (p99)"
+        f"{'; the machine was busy' if result['busy'] else ''}"
     )
     rows = [
         f"{row['batch_size']:5d} postings: p50 {row['p50_ms']:7.2f} ms, p99 {row['p99_ms']:7.2f} ms, "

@@ -26,7 +26,7 @@ from serving.tuning.search import LARGEST, Rule, largest_batch
 
 
 def _times(size: int, p99: float) -> BatchTimes:
-    return BatchTimes(size, 100, 0.0, p99, p99, p99, p99, 1000 * size / p99)
+    return BatchTimes(size, 100, 0.0, p99, p99, p99, p99, 1000 * size / p99, 0.5)
 
 
 def test_a_query_waits_for_each_models_batch_and_its_own() -> None:
@@ -141,6 +141,9 @@ def test_the_command_measures_and_writes_to_the_configuration(
     assert chosen["fits"]
     assert [row["batch_size"] for row in answer["batches"] if row["fits"]] == [1, 2, 4, 6, 7]
     assert answer["version"] == "1"
+    assert answer["busy"]
+    assert "other work held the measuring up" in result.stderr
+    assert "the machine was busy" in config.read_text()
     assert "+  max_batch_size" in answer["diff"]
     assert picture.read_text().startswith("<?xml")
     assert load_settings().serving.max_batch_size == answer["max_batch_size"]
