@@ -13,7 +13,7 @@ from monitoring.rules.thresholds import MISSED_RUNS
 _LAST_RUN = "plumbline_monitor_last_run_timestamp_seconds"
 # Results of versions that are no longer watched stay in the exporter for a while: only the model's newest counts.
 _NEWEST = f"({_LAST_RUN} == on (namespace, model) group_left () max by (namespace, model) ({_LAST_RUN}))"
-_OPEN = 'plumbline_controller_retrainings{state=~"queued|running|awaiting_approval"}'
+_OPEN = 'plumbline_controller_retrainings{state=~"queued|running|awaiting_approval|releasing"}'
 
 
 def monitors_groups() -> list[Group]:

@@ -186,12 +186,18 @@ class Computation:
     def _write(self, items: Sequence[Item], records: Sequence[PredictionRecord]) -> None:
         if not records:
             return
+        start = time.monotonic()
         try:
             self._log.append(records)
         except Exception as error:  # noqa: BLE001 - nobody gets an answer without its record; told to each client
             for item in items:
                 if item.logged and item.answer is not None:
                     item.answer, item.error = None, error
+            return
+        log_ms = round(1000 * (time.monotonic() - start), 3)
+        for item in items:
+            if item.answer is not None:
+                item.answer.timings.log = log_ms
 
 
 def _left_to_champion(chosen: Sequence[Item]) -> list[Item]:

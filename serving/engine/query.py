@@ -38,9 +38,6 @@ class Query:
     pinned: bool = False
     """Whether the client has named the champion's version, so that no canary may answer."""
 
-    trace: object | None = None
-    """The tracer's; the engine only passes it on."""
-
 
 @dataclass(slots=True)
 class Timings:
@@ -54,6 +51,9 @@ class Timings:
     model: float
     total: float
     """From arrival until its batch was answered and about to be logged."""
+
+    log: float = 0.0
+    """Writing the batch's records. Not in the records themselves, which are written by then."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ class Timings(BaseModel):
     encode: float = Field(description="Turning the batch into the model's input.")
     model: float = Field(description="Forward pass.")
     total: float = Field(description="From arrival until its batch was answered and about to be logged.")
+    log: float = Field(description="Writing the batch's records to the prediction log.")
 
 
 class Classification(BaseModel):

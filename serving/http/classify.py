@@ -15,7 +15,7 @@ from serving.engine.lane import Lane
 from serving.engine.query import Answer, Query, Timings
 from serving.errors import RequestRefusedError
 from serving.http.bodies import read_body
-from serving.http.exchange import respond
+from serving.http.exchange import RECEIVED, respond
 from serving.http.front import Front
 from serving.http.headers import assignment_key_of, budget_of, check_json, new_request_id, request_id_of
 from serving.http.problems import problem, problem_answer
@@ -46,9 +46,12 @@ class Classify:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        received = time.monotonic()
+        begun = time.monotonic()
+        received: float = scope.get(RECEIVED, begun)
         headers: dict[bytes, bytes] = dict(scope["headers"])
         notes = self._front.tracing.begin(headers, received)
+        if notes is not None:
+            notes.stage("ingress", received, begun)
         request_id = ""
         refusal: RequestRefusedError | None = None
         try:
@@ -61,12 +64,15 @@ class Classify:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told and the log says it
             _log.exception("A request broke the endpoint.", extra={"request_id": request_id})
             refusal = broken(error)
+        answered = time.monotonic() if notes is not None else 0.0
         if refusal is None:
             await respond(scope, send, 200, [_JSON, (b"content-length", b"%d" % len(body))], body)
         else:
             request_id = request_id or new_request_id()
             await self._refuse(scope, send, refusal, request_id)
         if notes is not None:
+            if refusal is None:
+                notes.stage("respond", answered, time.monotonic())
             failed = None if refusal is None else refusal.title
             attributes = {"request_id": request_id, "model": self.lane.name}
             self._front.tracing.finish(notes, self._name, attributes, failed=failed)
@@ -88,10 +94,10 @@ class Classify:
         read = time.monotonic() if notes is not None else 0.0
         posting = parse_posting(content, max_depth=self._max_depth)
         parsed = time.monotonic() if notes is not None else 0.0
-        query = Query(posting, request_id, received, received + budget, client.id, key, trace=notes)
+        query = Query(posting, request_id, received, received + budget, client.id, key)
         answer = await self.lane.answer(query)
         if notes is not None:
-            notes.stage("read", received, read)
+            notes.stage("read", notes.stages[0][2], read)
             notes.stage("parse", read, parsed)
             note_timings(notes, parsed, answer.timings)
         return answer.body()
@@ -142,7 +148,7 @@ class ClassifyBatch(Classify):
             ]
         )
         if notes is not None:
-            notes.stage("read", received, read)
+            notes.stage("read", notes.stages[0][2], read)
             notes.stage("parse", read, parsed)
             notes.stage("answer", parsed, time.monotonic())
         _raise_if_none_was_tried(answers)
@@ -179,7 +185,11 @@ def note_timings(notes: RequestTrace, parsed: float, timings: Timings) -> None:
     for name, milliseconds in (("features", timings.features), ("encode", timings.encode), ("model", timings.model)):
         notes.stage(name, start, start + milliseconds / 1000)
         start += milliseconds / 1000
-    notes.stage("log and answer", max(start, notes.received + timings.total / 1000), time.monotonic())
+    done = max(start, notes.received + timings.total / 1000)
+    logged = done + timings.log / 1000
+    notes.stage("records", start, done)
+    notes.stage("log", done, logged)
+    notes.stage("hand over", logged, time.monotonic())
 
 
 def _item(answer: Answer | RequestRefusedError, request_id: str) -> bytes:

@@ -123,7 +123,6 @@ class Inference:
                 client=client.id,
                 assignment_key=call.assignment_key,
                 pinned=bool(request.version),
-                trace=call.trace,
             )
             for posting, row_id in zip(postings, row_ids, strict=True)
         ]

@@ -25,7 +25,7 @@ def test_an_answer_says_what_and_who_and_how_long(serve: Serve, posting: Posting
     assert (answer["label"], answer["probability"]) == ("long", 0.9)
     assert answer["model"] == {"name": "word-count", "version": "1"}
     assert answer["degraded"] is False
-    assert set(answer["timings_ms"]) == {"queue", "features", "encode", "model", "total"}
+    assert set(answer["timings_ms"]) == {"queue", "features", "encode", "model", "total", "log"}
 
 
 def test_every_answer_is_in_the_log_and_no_refusal(serve: Serve, posting: Posting) -> None:

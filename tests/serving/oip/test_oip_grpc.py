@@ -195,7 +195,7 @@ def test_calls_are_traced_from_the_message_to_the_answer(start_oip: StartOip, se
     oip.stop()
     spans = [json.loads(line) for line in file.read_text().splitlines()]
     assert Counter(span["name"] for span in spans) == {
-        **dict.fromkeys(("queue", "features", "encode", "model", "log and answer", "answer"), 1),
+        **dict.fromkeys(("queue", "features", "encode", "model", "records", "log", "hand over", "answer"), 1),
         **dict.fromkeys(("read", "parse"), 2),
         "infer": 3,
     }
