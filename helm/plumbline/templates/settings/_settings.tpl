@@ -24,7 +24,6 @@ It holds no secret; it is the same for every role.
     "model_alias" .Values.serving.modelAlias
     "drain_file" "/tmp/draining"
     "start_timeout_seconds" (int .Values.serving.startTimeoutSeconds)
-    "release" (dict "judges" (int (ternary .Values.serving.autoscaling.maxReplicas .Values.serving.replicas .Values.serving.autoscaling.enabled)))
     "log" (dict
       "segment_seconds" (int .Values.serving.logSegmentSeconds)
       "retention_days" (ternary (int .Values.serving.logRetention.days) nil (gt (int .Values.serving.logRetention.days) 0))))
