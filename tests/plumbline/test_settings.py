@@ -54,3 +54,24 @@ def test_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("PLUMBLINE_CONFIG", str(tmp_path / "none.yaml"))
     with pytest.raises(MissingInputError, match=r"none\.yaml"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PLUMBLINE_SERVING__ACCESS__API_KEY", '{"hunter2": 1}'),
+        ("PLUMBLINE_SERVING__ACCESS", '{"api_key": "hunter2", "rate": {"per_second": -1}}'),
+        ("PLUMBLINE_SERVING__ACCESS", '{"api_key": "hunter2", "tokens": {"issuer": "a", "audience": "b"}}'),
+        ("PLUMBLINE_SERVING__LOG", '{"mask_key": "hunter2"}'),
+    ],
+)
+def test_a_wrong_setting_beside_a_secret_does_not_say_the_secret(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        assert "hunter2" not in str(error)
+    else:
+        assert "hunter2" not in repr(settings)

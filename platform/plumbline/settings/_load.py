@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,4 +134,14 @@ def _explain(error: ValidationError) -> str:
         near = difflib.get_close_matches(variable, _variable_names(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         return f"The setting {path} does not exist.{hint}"
-    return f"The setting {path} has a wrong value ({first.get('input')!r}): {first['msg']}."
+    return f"The setting {path} has a wrong value{_shown(path, first.get('input'))}: {first['msg']}."
+
+
+_SECRET = re.compile(r"key|secret|password|token|credential", re.IGNORECASE)
+
+
+def _shown(path: str, value: object) -> str:
+    """The value in brackets; nothing of a group, which may hold a secret, nor of what may be one."""
+    if _SECRET.search(path.rpartition(".")[2]) or not isinstance(value, str | int | float | None):
+        return ""
+    return f" ({value!r})"
