@@ -53,6 +53,8 @@ class Installation:
         own = {
             "PLUMBLINE_HOME": str(self.settings.home),
             "PLUMBLINE_SERVING__GRPC_PORT": "0",
+            # What else runs on the machine must decide nothing here: neither refuse a request nor end a start.
+            "PLUMBLINE_SERVING__LATENCY_BUDGET_MS": "5000",
             "PLUMBLINE_SERVING__START_TIMEOUT_SECONDS": "180",
         }
         return {**names, **own, **more}
@@ -122,7 +124,7 @@ class KeepAliveClient:
         self.failures: list[tuple[float, str]] = []
         self.closing: list[float] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
