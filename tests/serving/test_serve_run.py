@@ -28,7 +28,7 @@ from plumbline.registry.models import ModelRegistry
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 from serving.prediction_log import read
-from serving.prediction_log.segments import spool_dir
+from serving.prediction_log.segments import sizes_of, spool_dir
 
 pytestmark = pytest.mark.slow
 
@@ -247,7 +247,7 @@ def test_load_then_swap_under_load_then_a_clean_stop(installation: Installation,
     answered = {row["request_id"] for row in read(installation.settings).to_dict("records")}
     assert endpoint.stop() == 0
     assert installation.processes() == []
-    assert not list(spool_dir(installation.settings).glob("*"))  # all shipped
+    assert sizes_of(spool_dir(installation.settings)) == {}  # all shipped
     assert answered == set(read(installation.settings)["request_id"])
     assert not list(Path("/tmp").glob(f"plumbline-ray-*/session_*_{endpoint.process.pid}"))
 
