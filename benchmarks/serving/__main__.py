@@ -27,11 +27,11 @@ import numpy as np
 import psutil
 
 from benchmarks.serving import figures, picture, table
-from benchmarks.serving.home import Served, bodies, has_champion, make_home, open_home, serving_home
+from benchmarks.serving.home import Served, bodies, has_champion, make_home, open_home, prediction_log, serving_home
 from benchmarks.serving.limit import run_limit
 from benchmarks.serving.loads import select_loads
 from benchmarks.serving.rounds import Findings, Plan, play
-from benchmarks.serving.systems import BENCH_VENV, SYSTEMS, Place, System
+from benchmarks.serving.systems import BENCH_VENV, OURS, SYSTEMS, Place, System
 from benchmarks.serving.verdict import verdict
 from plumbline.errors import GateRefusedError, MissingInputError, PlumblineError, UserError
 from plumbline.process.ports import require_free_port
@@ -100,6 +100,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if load in found[system.name].samples
     ]
     best = max(limit, key=lambda one: one["rps"])
+    failed = {system.name: found[system.name].failure for system in systems}
+    logged = require_logged(rows, home) if failed.get(OURS, "") is None else None
     return {
         "started": started.isoformat(timespec="seconds"),
         "minutes": round((time.monotonic() - begin) / 60, 1),
@@ -114,11 +116,25 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "budget_ms": 50,
         "rss_mb_is": "sum of the proportional set sizes (PSS) of all processes of the system, MiB",
         "systems": [_system(system, found[system.name]) for system in systems],
+        "prediction_log": logged,
         "limit": best,
         "limit_by_batch": limit,
         "rows": rows,
         "verdict": verdict(rows, best["rps"]),
     }
+
+
+def require_logged(rows: Sequence[Mapping[str, Any]], home: Path) -> dict[str, int]:
+    """Our answers are all in the prediction log: without it, ours would do less than it says.
+
+    Raises:
+        PlumblineError: Some are not.
+    """
+    answered = sum((row["sent"] - row["errors"]) * row["postings_per_request"] for row in rows if row["system"] == OURS)
+    logged = {"answered": answered, **prediction_log(home)}
+    if logged["count"] < answered:
+        raise PlumblineError(f"{answered} postings were answered and {logged['count']} logged; {home} has the log.")
+    return logged
 
 
 def _work(options: argparse.Namespace) -> Path:

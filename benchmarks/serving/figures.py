@@ -54,6 +54,7 @@ def row(system: System, load: Load, samples: Sequence[Sample]) -> dict[str, Any]
         "errors": sent - len(latency),
         "rss_mb": round(float(np.mean([sample.memory_mb for sample in samples]))),
         "postings_per_second": round(load.batch * (_mean(of_repeats["rps"]) or 0.0), 1),
+        "postings_per_request": load.batch,
         "sent": sent,
         "errors_by_kind": dict(errors.most_common()),
         "cpu_ms_per_request": _per_request(sum(sample.system_cpu for sample in samples), requests),

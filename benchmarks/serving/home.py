@@ -129,6 +129,16 @@ def bodies(served: Served, count: int) -> list[bytes]:
     return [singles[place] for place in places]
 
 
+def prediction_log(home: Path) -> dict[str, int]:
+    """Records in a home's prediction log (`count`), and those without all features (`degraded`).
+
+    Raises:
+        DependencyError: It cannot be read.
+    """
+    found = _command(home, "serve", "log")
+    return {name: int(found[name]) for name in ("count", "degraded")}
+
+
 def _command(home: Path, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "plumbline", *arguments, "--json"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,16 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     figure, (goodput, latency) = plt.subplots(1, 2, figsize=(13, 5.2), layout="constrained")
     for number, system in enumerate(result["systems"]):
         own = {row["load"]: row for row in rows if row["system"] == system["name"]}
-        places = [place for place, load in enumerate(loads) if load in own]
-        chosen = [own[loads[place]] for place in places]
         style: dict[str, Any] = {
             "label": system["title"], "color": colours[number % len(colours)], "marker": "o", "markersize": 4,
             "linewidth": 2.6 if system["name"] == OURS else 1.3,
         }  # fmt: skip
-        goodput.plot(places, [row["goodput_rps"] or 0.0 for row in chosen], **style)
-        latency.plot(places, [min(row["p99_ms"] or _HIGHEST_MS, _HIGHEST_MS) for row in chosen], **style)
+        for kind in _kinds(loads):
+            places = [place for place, load in enumerate(loads) if load in own and load in kind]
+            chosen = [own[loads[place]] for place in places]
+            goodput.plot(places, [row["goodput_rps"] or 0.0 for row in chosen], **style)
+            latency.plot(places, [min(row["p99_ms"] or _HIGHEST_MS, _HIGHEST_MS) for row in chosen], **style)
+            style.pop("label", None)
     latency.axhline(50, color="0.5", linewidth=1, linestyle="--")
     latency.set_yscale("log")
     for axes, title in ((goodput, "Answers inside 50 ms, per second"), (latency, "p99, ms")):
@@ -50,3 +52,9 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def _kinds(loads: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Closed and open loop: no line leads from one to the other."""
+    opened = [load for load in loads if load.endswith("/s")]
+    return [load for load in loads if load not in opened], opened

@@ -220,7 +220,7 @@ SYSTEMS = (
         environment=lambda place: {**_home(place), "BENCH_LOG_FILE": str(place.work / "same-work.jsonl")},
         model_only=False,
     ),
-    _litserve_system(32, 0.001, fast_queue=True),
+    _litserve_system(64, 0.01, fast_queue=True),
     _bentoml_system(64, 1000),
     System(
         name="mlflow",
@@ -241,7 +241,7 @@ SYSTEMS = (
     *(
         _litserve_system(size, timeout, fast_queue=fast_queue, stands_for="litserve")
         for size, timeout, fast_queue in (
-            (8, 0.01, True), (32, 0.0, True), (32, 0.005, True), (64, 0.01, True), (32, 0.005, False),
+            (8, 0.01, True), (32, 0.0, True), (32, 0.001, True), (32, 0.005, True), (32, 0.005, False),
         )
     ),
     *(

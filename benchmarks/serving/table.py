@@ -49,6 +49,12 @@ def markdown(result: Mapping[str, Any]) -> str:
     ]
     if batch:
         parts += ["Our batch route, and the model called in process", _batch(batch, result["limit"])]
+    log = result.get("prediction_log")
+    if log is not None:
+        parts.append(
+            f"Prediction log of ours: {log['count']:,} records, {log['degraded']:,} without all features; "
+            f"{log['answered']:,} postings were answered after the warm-ups."
+        )
     parts += ["Verdict", _verdict(result["verdict"])]
     return "\n\n".join(parts)
 
