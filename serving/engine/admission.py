@@ -1,14 +1,19 @@
 """Refuses early what could only be answered late, by the measured service time.
 
-The time of a batch is taken as *shape* times *pace*. The shape, seconds by size, is measured when a version is warmed
-up: a batch of 32 takes some six times as long as one of 1, not 32 times. The pace is how the last batches compare
-with it, and its spread is the distance from their median to a high quantile. Both are order statistics, and not mean
-and deviation (as in TCP's retransmission timer: Jacobson, Congestion Avoidance and Control, SIGCOMM 1988): where a
-neighbour takes the processor for a moment one batch takes a hundred times longer than the others, and a mean would
-refuse for long after it what the next batch answers in time. Their breakdown points are 50% and, of this quantile,
-6% of the batches looked back on (Huber, Robust Statistics, 1981, chapter 1).
+The *shape*, seconds by size, is measured when a version is warmed up: a batch of 32 takes some six times as long as
+one of 1, not 32 times. What the last batches took beside it is seen in two ways: as a factor (a neighbour has half of
+the processor) and as a delay (a wait for the interpreter, the disk, another model's turn). From one size to another
+they lead to different times, and the smaller one counts: were large batches judged by the factor of small ones that
+waited a moment, nothing but small ones would be let in, and no large one would ever show that it is quicker. An
+estimate that was too low is corrected by the next batch.
 
-The time until k batches are over is their sum at the median pace, and a spread that grows with the root of k: the
+Of factors and delays the median counts, and as *spread* the distance from it to a high quantile. Both are order
+statistics, and not mean and deviation (as in TCP's retransmission timer: Jacobson, Congestion Avoidance and Control,
+SIGCOMM 1988): where a neighbour takes the processor for a moment one batch takes a hundred times longer than the
+others, and a mean would refuse for long after it what the next batch answers in time. Their breakdown points are 50%
+and, of this quantile, 6% of the batches looked back on (Huber, Robust Statistics, 1981, chapter 1).
+
+The time until k batches are over is the sum of their typical times, and a spread that grows with the root of k: the
 batches' deviations are taken for independent.
 """
 
@@ -46,42 +51,35 @@ class ServiceTime:
 
     def __init__(self) -> None:
         self._shape: list[tuple[int, float]] = [(1, 1.0)]
-        self._observed: deque[tuple[int, float, float]] = deque(maxlen=_REMEMBERED)  # size, seconds, pace
-        self._paces: list[float] = []  # the same paces, sorted
+        self._observed: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)  # size, seconds
+        self._factors = _Recent()
+        self._delays = _Recent()
         self._sizes: dict[int, float] = {}
         self._lock = threading.Lock()
-        self.pace = 0.0
-        self.spread = 0.0
 
     @property
     def known(self) -> bool:
         """Whether a batch has been measured."""
-        return bool(self._paces)
+        return bool(self._observed)
 
     def seed(self, seconds: Mapping[int, float]) -> None:
         """Takes a version's seconds by size of batch for the shape; what was observed is seen in its light."""
         with self._lock:
             self._shape = sorted(seconds.items())
             self._sizes = {}
-            if not self._observed:
-                self._observed.append((self._shape[0][0], self._shape[0][1], 1.0))
-            seen = [(size, taken, taken / self.shape(size)) for size, taken, _ in self._observed]
-            self._observed = deque(seen, maxlen=_REMEMBERED)
-            self._paces = sorted(pace for _, _, pace in seen)
-            self._settle()
+            seen = list(self._observed) or [self._shape[0]]
+            self._observed.clear()
+            self._factors, self._delays = _Recent(), _Recent()
+            for size, taken in seen:
+                self._add(size, taken)
 
     def observe(self, size: int, seconds: float) -> None:
         """Takes in one more batch."""
         with self._lock:
-            if len(self._observed) == _REMEMBERED:
-                del self._paces[bisect_left(self._paces, self._observed[0][2])]
-            pace = seconds / self.shape(size)
-            self._observed.append((size, seconds, pace))
-            insort(self._paces, pace)
-            self._settle()
+            self._add(size, seconds)
 
     def shape(self, size: int) -> float:
-        """Seconds of a batch of this size at the pace 1; straight lines between the sizes that were measured."""
+        """Seconds of a batch of this size when nothing slows it; a straight line between two measured sizes."""
         found = self._sizes.get(size)
         if found is None:
             found = self._sizes[size] = _interpolated(self._shape, size)
@@ -89,16 +87,47 @@ class ServiceTime:
 
     def typical(self, size: int) -> float:
         """Median seconds of a batch of this size; 0 until one has been measured."""
-        return self.shape(size) * self.pace
+        if not self._observed:
+            return 0.0
+        shape = self.shape(size)
+        return max(0.0, min(shape * self._factors.median, shape + self._delays.median))
+
+    def spread(self, size: int) -> float:
+        """Seconds that a batch of this size may take longer than typical, in 99 of 100 cases."""
+        return min(self.shape(size) * self._factors.spread, self._delays.spread) if self._observed else 0.0
 
     def promised(self, size: int) -> float:
         """Seconds within which 99 of 100 batches of this size are over; 0 until one has been measured."""
-        return self.shape(size) * (self.pace + self.spread)
+        return self.typical(size) + self.spread(size)
 
-    def _settle(self) -> None:
-        count = len(self._paces)
-        self.pace = self._paces[count // 2]
-        self.spread = _SLOW_TO_P99 * max(0.0, self._paces[int(_SLOW * (count - 1))] - self.pace)
+    def _add(self, size: int, seconds: float) -> None:
+        shape = self.shape(size)
+        self._observed.append((size, seconds))
+        self._factors.add(seconds / shape)
+        self._delays.add(seconds - shape)
+
+
+class _Recent:
+    """Order statistics of the last values."""
+
+    __slots__ = ("_last", "_sorted", "median", "spread")
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=_REMEMBERED)
+        self._sorted: list[float] = []
+        self.median = 0.0
+        self.spread = 0.0
+
+    def add(self, value: float) -> None:
+        """Takes in one more."""
+        values = self._sorted
+        if len(self._last) == _REMEMBERED:
+            del values[bisect_left(values, self._last[0])]
+        self._last.append(value)
+        insort(values, value)
+        count = len(values)
+        self.median = values[count // 2]
+        self.spread = _SLOW_TO_P99 * max(0.0, values[int(_SLOW * (count - 1))] - self.median)
 
 
 def _interpolated(shape: list[tuple[int, float]], size: int) -> float:
@@ -159,20 +188,21 @@ class Backlog:
         """
         service = self.service
         whole, rest = divmod(queries, self._max_size)
-        # Behind a full batch the last one fills up too before its turn comes.
-        last = service.shape(self._max_size if whole else rest) if rest else 0.0
-        full = service.shape(self._max_size)
-        batches = whole * full + last
-        squares = whole * full * full + last * last
-        left = 0.0
+        sizes = [(whole, self._max_size)] if whole else []
+        if rest:
+            # Behind a full batch the last one fills up too before its turn comes.
+            sizes.append((1, self._max_size if whole else rest))
+        seconds = squares = 0.0
+        for count, size in sizes:
+            spread = service.spread(size)
+            seconds += count * service.typical(size)
+            squares += count * spread * spread
         if self._running is not None:
             size, asked = self._running
-            shape = service.shape(size)
             # What takes longer than it should is expected to take as long again.
-            left = abs(service.typical(size) - (now - asked))
-            squares += shape * shape
-        leaving = self.leaving.pace + self.leaving.spread
-        return left + service.pace * batches + service.spread * math.sqrt(squares) + leaving
+            seconds += abs(service.typical(size) - (now - asked))
+            squares += service.spread(size) ** 2
+        return seconds + math.sqrt(squares) + self.leaving.promised(1)
 
     def refusal(self, *, queries: int, waiting: int, budget: float, now: float) -> RequestRefusedError | None:
         """The refusal of queries that would come too late; None if they are to be let in.

@@ -26,7 +26,7 @@ def test_batches_that_a_busy_neighbour_held_up_do_not_change_it() -> None:
     for number in range(63):
         service.observe(4, 0.8 if number in (5, 30, 62) else 0.005)
     assert service.typical(4) == pytest.approx(0.005)
-    assert service.spread == 0
+    assert service.spread(4) == 0
 
 
 def test_a_lasting_spread_counts() -> None:
@@ -34,20 +34,31 @@ def test_a_lasting_spread_counts() -> None:
     for number in range(63):
         service.observe(4, 0.009 if number % 5 == 0 else 0.005)
     assert service.typical(4) == pytest.approx(0.005)
-    assert service.spread == pytest.approx(1.5 * 0.004)
+    assert service.spread(4) == pytest.approx(1.5 * 0.004)
 
 
-def test_what_small_batches_took_tells_of_large_ones_by_the_shape() -> None:
+def test_a_size_that_was_not_observed_is_judged_by_the_shape() -> None:
     service = ServiceTime()
     service.seed({1: 0.001, 4: 0.002, 8: 0.003})
     assert service.typical(6) == pytest.approx(0.0025)
     for _ in range(63):
-        service.observe(1, 0.003)  # three times as slow as when it was measured
+        service.observe(8, 0.009)  # three times as slow as when it was measured
     assert service.typical(8) == pytest.approx(0.009)
-    assert service.typical(16) == pytest.approx(0.015)
+    assert service.typical(1) == pytest.approx(0.003)
     # A new version is quicker throughout: what was observed is seen in its light.
     service.seed({1: 0.0005, 4: 0.001, 8: 0.0015})
-    assert service.typical(1) == pytest.approx(0.003)
+    assert service.typical(8) == pytest.approx(0.009)
+
+
+def test_small_batches_that_had_to_wait_do_not_keep_large_ones_out() -> None:
+    service = ServiceTime()
+    service.seed({1: 0.001, 32: 0.003})
+    for number in range(63):
+        service.observe(
+            1, 0.011 + 0.002 * (number % 10 == 0)
+        )  # 10 ms for the interpreter, and not eleven times as slow
+    assert service.typical(32) == pytest.approx(0.013)
+    assert service.spread(32) == pytest.approx(1.5 * 0.002)
 
 
 def _backlog(seconds: float) -> Backlog:
