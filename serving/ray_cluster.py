@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 _SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "5000",
+    # Ray's workers step back for every other process (niceness 15): whatever else runs on the core would go before
+    # the replica, which has a promise to keep.
+    "RAY_worker_niceness": "0",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }

@@ -46,6 +46,10 @@ of the budget. (The rule, and the 100 ms, are those of Controlled Delay as reque
 Scale, ACM Queue 13(8), 2015, after Nichols and Jacobson, Controlling Queue Delay, ACM Queue 10(5), 2012.)"""
 
 
+_OWN_SHARE = 0.5
+"""Share of the budget that one batch may take by itself for it to be filled without asking how busy things are."""
+
+
 class ServiceTime:
     """How long batches take, by their size. `seed` may be called from any thread, the rest from the event loop."""
 
@@ -207,8 +211,10 @@ class Backlog:
     def refusal(self, *, queries: int, waiting: int, budget: float, now: float) -> RequestRefusedError | None:
         """The refusal of queries that would come too late; None if they are to be let in.
 
-        With nothing before it a query is let in whatever the estimate says: were the estimate wrong, nothing would
-        ever correct it.
+        While nothing is computed one batch may fill whatever was observed, as long as what the model itself takes fits
+        into half of the budget; and with nothing before it a query is let in in any case. Were an estimate wrong that
+        keeps nearly everything out, nothing would ever correct it: the few that are let in one by one tell how long it
+        took to refuse all others.
 
         Args:
             queries: All that would wait, those in question included.
@@ -216,7 +222,9 @@ class Backlog:
             budget: Seconds that are left.
             now: `time.monotonic()`.
         """
-        if self._running is None and not waiting:
+        if self._running is None and (
+            not waiting or (queries <= self._max_size and self.service.shape(queries) <= _OWN_SHARE * budget)
+        ):
             return None
         expected = self.seconds_until_answered(queries, now)
         standing = waiting and self._emptied is not None and now - self._emptied > _STANDING_SECONDS

@@ -109,6 +109,7 @@ def _lane(
         max_batch_size=model.max_batch_size,
         max_batch_wait=model.max_batch_wait_ms / 1000,
         max_waiting=model.max_waiting,
+        inline_seconds=settings.serving.inline_batch_ms / 1000,
         chunk_size=model.batch_chunk_size,
         max_waiting_in_bulk=model.max_waiting_in_bulk,
     )

@@ -1,7 +1,13 @@
-"""The one thread that computes, and the turns that its users take.
+"""Where batches are computed, one at a time, and the turns that their queues take.
 
-A second thread would compute no more on the same core, and two batches at once would each be late. The thread is
-handed one job at a time: whoever waits for a turn goes on collecting until it comes.
+A second thread would compute no more on the same core, and two batches at once would each be late: whoever waits for
+a turn goes on collecting until it comes.
+
+Quick batches are computed on the event loop itself, others on a thread. A thread has to share the interpreter with
+the loop, and asks for it anew after every operation that let it go, some thirty times in a batch; a loop that has
+always something to do gives it up only every five milliseconds (`sys.setswitchinterval`), so that under overload a
+batch of 2 ms took 100 and refusing took all of the time. On the loop nothing competes. What arrives meanwhile waits in
+its socket, a few milliseconds, and is taken for received when the batch began.
 """
 
 from __future__ import annotations
@@ -27,6 +33,9 @@ _log = logging.getLogger(__name__)
 class Party(Protocol):
     """Takes turns on the compute thread."""
 
+    inline: bool
+    """Whether its jobs are quick enough for the event loop."""
+
     rank: int
     """0 goes first (single queries), then 1 (batch requests); 2 only when nobody else waits (shadows)."""
 
@@ -40,7 +49,7 @@ class Party(Protocol):
 
 
 class Compute:
-    """The compute thread. Every method is called on the event loop."""
+    """Computes for several parties. Every method is called on the event loop."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[tuple[Job, asyncio.AbstractEventLoop] | None] = SimpleQueue()
@@ -49,6 +58,7 @@ class Compute:
         self._running: Party | None = None
         self._granting = False
         self._started = 0.0
+        self._blocked_since: float | None = None
         self._thread = threading.Thread(target=self._work, name="compute", daemon=True)
         self._thread.start()
 
@@ -56,6 +66,13 @@ class Compute:
     def busy_seconds(self) -> float:
         """For how long the job that runs now has run; 0 if none does."""
         return time.monotonic() - self._started if self._running is not None else 0.0
+
+    def arrived(self) -> float:
+        """`time.monotonic()` at which what is read from a socket now came at the earliest.
+
+        What came while the loop computed was not seen until now.
+        """
+        return self._blocked_since if self._blocked_since is not None else time.monotonic()
 
     def request(self, party: Party) -> None:
         """Asks for a turn. A party asks again once its turn is over, not before."""
@@ -82,7 +99,26 @@ class Compute:
             if job is not None:
                 self._running = party
                 self._started = time.monotonic()
+                if party.inline:
+                    self._compute_here(job)
+                    return
                 self._jobs.put((job, asyncio.get_running_loop()))
+
+    def _compute_here(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        began = self._blocked_since = self._started
+        error: BaseException | None = None
+        try:
+            job()
+        except BaseException as raised:  # noqa: BLE001 - the loop must outlive any job; the party tells its clients
+            error = raised
+        self._over(error)
+        # Two rounds of the loop: in the first the sockets are looked at, and what they hold came while the job ran.
+        loop.call_soon(loop.call_soon, self._seen, began)
+
+    def _seen(self, began: float) -> None:
+        if self._blocked_since == began:  # else the next job blocks the loop already
+            self._blocked_since = None
 
     def _next(self) -> Party | None:
         """By turns among equals; of two ranks the higher one, but not for ever."""
@@ -112,8 +148,14 @@ class Compute:
     def _over(self, error: BaseException | None) -> None:
         party, self._running = self._running, None
         assert party is not None
+        self._granting = True
         try:
             party.end(error)
         except Exception:  # noqa: BLE001 - one party's fault must not stop the others
             _log.exception("A batch could not be ended.")
-        self._grant()
+        if party.inline:
+            # Answers leave, and requests are read, between two batches.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._grant)
+        else:
+            self._grant()

@@ -36,6 +36,10 @@ class Engine:
         """For how long the batch that runs now has run: seconds mean that it hangs."""
         return self._compute.busy_seconds
 
+    def arrived(self) -> float:
+        """`time.monotonic()` at which a request that is read now came at the earliest: when the loop was last free."""
+        return self._compute.arrived()
+
     def lane(self, model: str | None = None) -> Lane:
         """The lane of a model, of the default one for None.
 

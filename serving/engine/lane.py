@@ -44,6 +44,7 @@ class Lane:
         max_batch_size: Queries per batch.
         max_batch_wait: Seconds that an open batch waits for companions while nothing is being answered.
         max_waiting: Queries that may wait.
+        inline_seconds: Batches that took no longer than this in a version's warm-up are computed on the event loop.
         chunk_size: Queries of batch requests that are computed in one go.
         max_waiting_in_bulk: Queries of batch requests that may wait.
     """
@@ -60,6 +61,7 @@ class Lane:
         max_batch_size: int,
         max_batch_wait: float,
         max_waiting: int,
+        inline_seconds: float,
         chunk_size: int,
         max_waiting_in_bulk: int,
     ) -> None:
@@ -70,6 +72,7 @@ class Lane:
         self.variants = variants
         self.release: ReleaseHook | None = None
         self._max_waiting = max_waiting
+        self._inline_seconds = inline_seconds
         self._max_waiting_in_bulk = max_waiting_in_bulk
         self._metrics = metrics
         self._observer = Observer(metrics)
@@ -100,9 +103,14 @@ class Lane:
         """Queries that are in no batch yet, those of batch requests included."""
         return self._singles.waiting + self._chunks.waiting
 
-    def overloaded(self, budget: float) -> RequestRefusedError | None:
-        """The refusal that a query with so many seconds left would get now; None if it would be let in."""
-        waiting = self._singles.waiting
+    def overloaded(self, budget: float, *, coming: int = 0) -> RequestRefusedError | None:
+        """The refusal that a query would get now; None if it would be let in.
+
+        Args:
+            budget: Seconds that it has left.
+            coming: Queries that were told that they would be let in and are not there yet.
+        """
+        waiting = self._singles.waiting + coming
         if waiting >= self._max_waiting:
             return too_many(waiting, self._max_waiting)
         return self._singles.backlog.refusal(queries=waiting + 1, waiting=waiting, budget=budget, now=time.monotonic())
@@ -162,6 +170,13 @@ class Lane:
         for queue in (self._singles, self._chunks):
             queue.backlog.service.seed(seconds)
             queue.batch_time.seed(seconds)
+        self._singles.inline = self._is_quick(seconds, self.max_batch_size)
+        self._chunks.inline = self._is_quick(seconds, self.chunk_size)
+        self._shadows.inline = self._singles.inline
+
+    def _is_quick(self, seconds: Mapping[int, float], size: int) -> bool:
+        measured = [taken for batch, taken in seconds.items() if batch <= size]
+        return bool(measured) and max(measured) <= self._inline_seconds
 
     def warm_up(self, served: ServedModel) -> None:
         """Makes a version's first predictions, which cost ten times later ones, at every size; from any thread."""

@@ -51,6 +51,7 @@ class BatchQueue:
         max_wait: float = 0.0,
     ) -> None:
         self.rank = rank
+        self.inline = False
         self.backlog = Backlog(max_size)
         self.batch_time = ServiceTime()
         """Seconds of a batch itself, its wait for the thread left out."""

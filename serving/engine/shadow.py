@@ -26,6 +26,7 @@ class ShadowQueue:
     """
 
     rank = 2
+    inline = False
 
     def __init__(
         self,

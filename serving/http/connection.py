@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import urllib.parse
 from typing import Any
 
@@ -160,7 +159,7 @@ class Connection(HttpToolsProtocol):
             keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
-        scope[RECEIVED] = time.monotonic()  # type: ignore[literal-required]
+        scope[RECEIVED] = self._gate.shedder.arrived()  # type: ignore[literal-required]
         scope[ANSWER] = exchange.answer  # type: ignore[literal-required]
         return exchange
 

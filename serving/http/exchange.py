@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from serving.http.problems import Headers
 
 RECEIVED = "plumbline.received"
-"""Where a scope says when its headers were complete (`time.monotonic()`); other servers' scopes do not."""
+"""Where a scope says when its headers came (`time.monotonic()`); other servers' scopes do not."""
 
 ANSWER = "plumbline.answer"
 """Where a scope holds the exchange's `answer`; other servers' scopes do not have it."""

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from serving.errors import RequestRefusedError
 from serving.http.bodies import read_body
 from serving.http.classify import broken, peer_of
-from serving.http.exchange import respond
+from serving.http.exchange import RECEIVED, respond
 from serving.http.front import Front
 from serving.http.headers import REQUEST_ID, assignment_key_of, budget_of, new_request_id, request_id_of
 from serving.http.problems import problem_answer
@@ -47,7 +47,7 @@ class OpenInferenceRest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        call = Call(time.monotonic(), new_request_id())
+        call = Call(scope.get(RECEIVED, time.monotonic()), new_request_id())
         refusal: RequestRefusedError | None = None
         try:
             status, more, body = await self._answer(scope, headers, receive, call)

@@ -20,7 +20,11 @@ def serve(settings: Settings) -> Iterator[Serve]:
 
     def start(model: WordCountModel | None = None, **changes: Any) -> Served:
         changed = settings.model_copy(
-            update={"serving": settings.serving.model_copy(update={"alias_poll_seconds": 0.02, **changes})}
+            update={
+                "serving": settings.serving.model_copy(
+                    update={"alias_poll_seconds": 0.02, "inline_batch_ms": 0.0, **changes}
+                )
+            }
         )
         models, features = Models(model), Features()
         replica = Replica(changed, models=lambda _: models, features=features)

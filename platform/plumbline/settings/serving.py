@@ -65,6 +65,10 @@ class ServingSettings(BaseModel):
     batch_chunk_size: int = Field(default=64, ge=1, le=1024)
     """Postings of batch requests that are computed in one go; single requests wait for one such chunk at most."""
 
+    inline_batch_ms: float = Field(default=5.0, ge=0)
+    """Batches that take no longer than this when a version is warmed up, milliseconds, are computed on the event loop,
+    longer ones on a thread beside it. 0: always on the thread."""
+
     max_waiting_in_bulk: int = Field(default=4096, ge=1)
     """Postings of batch requests that may wait at once; a request that would be the only one is let in."""
 

@@ -97,7 +97,8 @@ async def running(
     settings: Settings, *, others: dict[str, HeldModel] | None = None, model: HeldModel | None = None, **changes: Any
 ) -> AsyncIterator[Running]:
     """Starts an engine with changed serving settings, and stops it."""
-    changes = {"alias_poll_seconds": 0.02, "latency_budget_ms": 20_000.0} | changes
+    # Models that are held up need a thread of their own; the loop would be held up with them.
+    changes = {"alias_poll_seconds": 0.02, "latency_budget_ms": 20_000.0, "inline_batch_ms": 0.0} | changes
     if others:
         # Through validation, so that the names are those of real settings.
         changes["models"] = {name: ServedModelSettings(max_batch_size=4) for name in others}

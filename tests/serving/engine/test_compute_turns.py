@@ -19,6 +19,7 @@ class Player:
     order: list[str]
     turns: int = 1
     rank: int = 0
+    inline: bool = False
     broken: str = ""
     errors: list[BaseException | None] = field(default_factory=list)
 
@@ -31,7 +32,7 @@ class Player:
         return self._work
 
     def _work(self) -> None:
-        assert threading.current_thread().name == "compute"
+        assert (threading.current_thread() is threading.main_thread()) == self.inline
         self.order.append(self.name)
         if self.broken == "job":
             raise SystemExit("a job must not end the thread")

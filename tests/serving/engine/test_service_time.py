@@ -107,3 +107,13 @@ def test_with_nothing_before_it_a_query_is_let_in() -> None:
     refusal = backlog.refusal(queries=1, waiting=0, budget=0.5, now=0.0)
     assert refusal is not None
     assert refusal.retry_after == 20
+
+
+def test_one_batch_may_fill_whatever_was_observed() -> None:
+    backlog = _backlog(0.002)
+    for _ in range(63):
+        backlog.service.observe(1, 3.0)  # it was the refusing of all others that took so long
+    assert backlog.refusal(queries=4, waiting=3, budget=0.05, now=0.0) is None
+    assert backlog.refusal(queries=5, waiting=4, budget=0.05, now=0.0) is not None
+    # A model that takes most of the budget itself is judged by what was observed.
+    assert backlog.refusal(queries=4, waiting=3, budget=0.003, now=0.0) is not None

@@ -104,7 +104,9 @@ def listening(settings: Settings, model: WordCountModel | None = None, **changes
     port = changes.pop("port", None) or free_port()
     changes = {"latency_budget_ms": 5000.0, "alias_poll_seconds": 0.02, **changes}
     http = settings.serving.http.model_copy(update=changes.pop("http", {}))
-    serving = settings.serving.model_copy(update={"port": port, "grpc_port": 0, "http": http, **changes})
+    serving = settings.serving.model_copy(
+        update={"port": port, "grpc_port": 0, "http": http, "inline_batch_ms": 0.0, **changes}
+    )
     changed = settings.model_copy(update={"serving": serving})
     models, features = Models(model), Features()
     replica = Replica(changed, models=lambda _: models, features=features)

@@ -29,7 +29,7 @@ def body(posting: Posting) -> bytes:
 
 def _overload(served: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     lane = served.replica.front.engine.lane()
-    monkeypatch.setattr(lane, "overloaded", lambda budget: OVERLOADED if budget < 10 else None)
+    monkeypatch.setattr(lane, "overloaded", lambda budget, coming=0: OVERLOADED if budget < 10 else None)
 
 
 def test_an_overloaded_lane_refuses_at_the_headers_and_keeps_the_connection(

@@ -80,6 +80,7 @@ def with_ports(settings: Settings, **changes: Any) -> Settings:
     """Settings of a server on free ports, with all the time that a slow machine needs, unless they are changed."""
     usual = {
         "alias_poll_seconds": 0.02,
+        "inline_batch_ms": 0.0,  # models that are held up need a thread of their own
         "port": free_port(),
         "grpc_port": free_port(),
         "latency_budget_ms": 20_000.0,

@@ -94,6 +94,8 @@ class Running:
 @asynccontextmanager
 async def running(settings: Settings, registry: ModelRegistry) -> AsyncIterator[Running]:
     """A lane on the registry's releases."""
+    # Versions that hang need a thread of their own; the loop would hang with them.
+    settings = settings.model_copy(update={"serving": settings.serving.model_copy(update={"inline_batch_ms": 0.0})})
     models, log = Versions(), open_log(settings)
     budgets = {name: model.latency_budget_ms / 1000 for name, model in served_models(settings).items()}
     engine = assemble(settings, models=lambda _: models, features=Features(), log=log, metrics=Metrics(budgets))
