@@ -11,6 +11,7 @@ from plumbline.cli.output import JsonOption, print_json, print_result, progress_
 from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings, load_settings
 from serving.prediction_log.cli import log_app
+from serving.telemetry.cli import budget
 from serving.tuning.cli import tune
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ serve_app = typer.Typer(
 )
 serve_app.add_typer(log_app, name="log")
 serve_app.command("tune")(tune)
+serve_app.command("budget")(budget)
 
 
 @serve_app.command("run")
