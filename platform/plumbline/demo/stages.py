@@ -143,7 +143,10 @@ def _training(story: Story) -> None:
 def _serving(story: Story) -> None:
     settings, commands = story.settings, story.commands
     with story.progress.step("Start Ray Serve and the controller") as step:
-        story.services["serve"] = commands.service("serve", "run")
+        # Nobody asks over gRPC here, and its port may belong to another endpoint of this machine.
+        story.services["serve"] = commands.service(
+            "serve", "run", settings_variables={"PLUMBLINE_SERVING__GRPC_PORT": "0"}
+        )
         story.services["controller"] = commands.service(
             "controller", "run",
             settings_variables={"PLUMBLINE_CONTROLLER__LABEL_WAIT_DAYS": str(story.timeline.label_wait.days)},
