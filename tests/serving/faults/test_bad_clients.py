@@ -26,7 +26,8 @@ _PATIENT = {"Content-Type": "application/json", "X-Latency-Budget-Ms": "10000"}
 @contextmanager
 def _replica(settings: Settings, features: Features | None = None, **serving: Any) -> Iterator[RunningReplica]:
     models = Models()
-    changed = on_free_port(settings, features_budget_ms=10_000.0, **serving)
+    # Features that are held up hold up what reads them: a thread, so that others can join the batch and leave it.
+    changed = on_free_port(settings, features_budget_ms=10_000.0, inline_batch_ms=0.0, **serving)
     with RunningReplica(changed, models=lambda *_: models, features=features or Features()) as replica:
         yield replica
 
