@@ -77,7 +77,6 @@ class Exposed:
         self._lane.feature_age("company_stats", 7200.0)
         self._lane.variant_answered("canary", 1)
         self._lane.refused(503, "overloaded")
-        self._release.queries["canary"] += 1
 
     def figures(self) -> Figures:
         """Of the releases of the one model."""
