@@ -1,4 +1,4 @@
-"""Answers a batch: features, encoding, forward pass, log, in that order, on the compute thread."""
+"""Answers a batch: features, encoding, forward pass, log, in that order."""
 
 from __future__ import annotations
 

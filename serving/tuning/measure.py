@@ -1,4 +1,4 @@
-"""Times a model's batches: encoding and forward pass, wall time, as the compute thread of a replica runs them."""
+"""Times a model's batches: encoding and forward pass, wall time, as a replica runs them."""
 
 from __future__ import annotations
 
