@@ -115,6 +115,20 @@ class Lane:
             return too_many(waiting, self._max_waiting)
         return self._singles.backlog.refusal(queries=waiting + 1, waiting=waiting, budget=budget, now=time.monotonic())
 
+    def overloaded_in_bulk(self, budget: float, *, queries: int) -> RequestRefusedError | None:
+        """The refusal that a batch request would get now; None if it would be let in.
+
+        Args:
+            budget: Seconds that it has left.
+            queries: Its postings.
+        """
+        waiting = self._chunks.waiting
+        if waiting and waiting + queries > self._max_waiting_in_bulk:
+            return too_many(waiting, self._max_waiting_in_bulk)
+        return self._chunks.backlog.refusal(
+            queries=waiting + queries, waiting=waiting, budget=budget, now=time.monotonic()
+        )
+
     async def answer(self, query: Query) -> Answer:
         """Admits a query, and answers it with the batch that takes it; logged when this returns.
 
@@ -143,16 +157,8 @@ class Lane:
         """
         if not queries:
             return []
-        now = time.monotonic()
-        waiting = self._chunks.waiting
-        if waiting and waiting + len(queries) > self._max_waiting_in_bulk:
-            raise too_many(waiting, self._max_waiting_in_bulk)
-        refusal = self._chunks.backlog.refusal(
-            queries=waiting + len(queries),
-            waiting=waiting,
-            budget=min(query.deadline for query in queries) - now,
-            now=now,
-        )
+        budget = min(query.deadline for query in queries) - time.monotonic()
+        refusal = self.overloaded_in_bulk(budget, queries=len(queries))
         if refusal is not None:
             raise refusal
         bulk = Bulk(len(queries))

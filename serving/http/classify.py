@@ -44,6 +44,15 @@ class Classify:
         self._max_depth = settings.http.max_json_depth
         self._max_bytes = settings.max_body_bytes
 
+    def overloaded(self, budget: float, coming: int) -> RequestRefusedError | None:
+        """The refusal that a request would get now; None if it would be let in.
+
+        Args:
+            budget: Seconds that it has left.
+            coming: Requests that were told that they would be let in and are not there yet.
+        """
+        return self.lane.overloaded(budget, coming=coming)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         begun = time.monotonic()
@@ -121,6 +130,10 @@ class ClassifyBatch(Classify):
         self.budget_seconds = settings.batch_latency_budget_ms / 1000
         self._max_bytes = settings.max_batch_body_bytes
         self._max_postings = settings.max_batch_postings
+
+    def overloaded(self, budget: float, coming: int) -> RequestRefusedError | None:
+        """As for one posting, by what batches wait for: how many postings this one holds nobody knows yet."""
+        return self.lane.overloaded_in_bulk(budget, queries=coming + 1)
 
     async def _answer(
         self,

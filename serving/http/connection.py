@@ -21,9 +21,12 @@ from uvicorn.server import ServerState
 from serving.errors import RequestRefusedError
 from serving.http.exchange import ANSWER, RECEIVED, Exchange, Outlet, Refused
 from serving.http.gate import Gate, Phase, headers_too_large, too_many, too_slow
+from serving.http.glance import glance
 from serving.http.problems import problem_bytes
 
 _log = logging.getLogger(__name__)
+
+_BETWEEN_REQUESTS = (Phase.NEW, Phase.IDLE)
 
 
 class Connection(HttpToolsProtocol):
@@ -72,6 +75,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
+            return
+        if self._gate.shedder.standing and self._refuse_at_a_glance(data):
             return
         self._received_bytes = len(data)
         try:
@@ -135,6 +140,24 @@ class Connection(HttpToolsProtocol):
             return False
         # A client that waits for leave to send its body sends none after a refusal: what follows could be either.
         self._refuse(*refusal, close=self.expect_100_continue or not keep_alive)
+        return True
+
+    def _refuse_at_a_glance(self, data: bytes) -> bool:
+        """Refuses a request that needs no parsing to be refused; whether it did."""
+        if (
+            self._phase not in _BETWEEN_REQUESTS
+            or self._surplus
+            or self._leaving
+            or len(data) > self._limits.max_header_bytes
+        ):
+            return False
+        seen = glance(data, self._gate.shedder.standing)
+        if seen is None:
+            return False
+        refusal, request_id = seen
+        self.server_state.total_requests += 1
+        self.transport.write(refusal.copy(request_id, self.server_state.default_headers))
+        self._enter(Phase.IDLE)
         return True
 
     def _exchange(self, version: str, keep_alive: bool) -> Exchange:

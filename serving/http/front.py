@@ -30,7 +30,13 @@ class Front:
     _counters: dict[tuple[str, int, str], Counter] = field(default_factory=dict)
 
     def refused(
-        self, error: RequestRefusedError, request_id: str, *, model: str = "", client: str | None = None
+        self,
+        error: RequestRefusedError,
+        request_id: str,
+        *,
+        model: str = "",
+        client: str | None = None,
+        count: int = 1,
     ) -> None:
         """Counts and logs a request that gets no prediction.
 
@@ -39,10 +45,11 @@ class Front:
             request_id: Names the request.
             model: What was asked, where that is known.
             client: Who asked, where that is known.
+            count: Of so many that are refused alike, this is one.
         """
         kind = (model, error.status, error.title)
         counter = self._counters.get(kind)
         if counter is None:
             counter = self._counters[kind] = self.metrics.requests.labels(model, str(error.status), error.title)
-        counter.inc()
-        self.refusals.refused(error, model=model, request_id=request_id, client=client)
+        counter.inc(count)
+        self.refusals.refused(error, model=model, request_id=request_id, client=client, count=count)

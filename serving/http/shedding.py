@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from serving.errors import RequestRefusedError
 from serving.http.classify import Classify
 from serving.http.front import Front
+from serving.http.glance import StandingRefusal, request_line_of
 from serving.http.headers import BUDGET, REQUEST_ID, budget_of, new_request_id, request_id_of
 
 
 class Shedder:
-    """Asks a route's lane whether it is overloaded.
+    """Asks a route whether it is overloaded.
 
     Args:
         front: Told of each refusal.
@@ -22,7 +24,11 @@ class Shedder:
     def __init__(self, front: Front, routes: Mapping[str, Classify]) -> None:
         self._front = front
         self._routes = {path.encode(): route for path, route in routes.items()}
-        self._passed: dict[str, int] = {}
+        self._lines = {path.encode(): request_line_of(path) for path in routes}
+        self._passed: dict[Classify, int] = {}
+        self._in_round = False
+        self.standing: dict[bytes, StandingRefusal] = {}
+        """What is refused in this round of the event loop, by how a request for it starts."""
 
     def arrived(self) -> float:
         """When a request whose headers are complete now came (`time.monotonic()`), at the earliest."""
@@ -40,28 +46,37 @@ class Shedder:
             return None
         try:
             given = {name: value for name, value in headers if name in (BUDGET, REQUEST_ID)}
-            lane = route.lane
-            coming = self._passed.get(lane.name, 0)
+            coming = self._passed.get(route, 0)
             budget = budget_of(given, route.budget_seconds) if given else route.budget_seconds
-            error = lane.overloaded(budget, coming=coming)
+            error = route.overloaded(budget - (time.monotonic() - self.arrived()), coming)
             if error is None:
-                self._pass(lane.name, coming + 1)
+                # It is in no queue yet: its task runs once all sockets have been read. Were it not counted, a
+                # thousand requests that are read in one go would all find the queue short, and nearly all would be
+                # refused at the price of a whole request.
+                self._enter_round()
+                self._passed[route] = coming + 1
                 return None
             request_id = request_id_of(given)
         except RequestRefusedError:
             return None  # a wrong header: the route says so
+        if BUDGET not in given and not self._front.drain.requested:  # which closes the connection, too
+            self._enter_round()
+            self.standing.setdefault(self._lines[path], StandingRefusal(error, route.lane.name))
         self._front.refused(error, request_id, model=route.lane.name)
         return error, request_id
 
-    def _pass(self, model: str, count: int) -> None:
-        """Counts one more that is in no queue yet: its task runs once all sockets have been read.
+    def _enter_round(self) -> None:
+        if not self._in_round:
+            self._in_round = True
+            asyncio.get_running_loop().call_soon(self._leave_round)
 
-        Without this count a thousand requests that are read in one go would all find the queue short, and nearly all
-        would be refused at the price of a whole request.
-        """
-        if not self._passed:
-            asyncio.get_running_loop().call_soon(self._passed.clear)
-        self._passed[model] = count
+    def _leave_round(self) -> None:
+        self._in_round = False
+        self._passed.clear()
+        for refusal in self.standing.values():
+            if refusal.copies:
+                self._front.refused(refusal.error, refusal.last_id, model=refusal.model, count=refusal.copies)
+        self.standing.clear()
 
     def count(self, error: RequestRefusedError) -> str:
         """Counts a refusal by the server itself; returns the id that it goes by."""

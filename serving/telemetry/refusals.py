@@ -17,7 +17,9 @@ class RefusalLog:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def refused(self, error: RequestRefusedError, *, model: str, request_id: str, client: str | None = None) -> None:
+    def refused(
+        self, error: RequestRefusedError, *, model: str, request_id: str, client: str | None = None, count: int = 1
+    ) -> None:
         """Logs a refusal, or counts it towards the next line of its kind.
 
         Args:
@@ -25,14 +27,15 @@ class RefusalLog:
             model: What was asked.
             request_id: Names the request.
             client: Who asked, if that is known.
+            count: Of so many that are refused alike, this is one.
         """
         kind = (model, error.title)
         now = time.monotonic()
         logged, suppressed = self._last.get(kind, (-_EVERY_SECONDS, 0))
         if now - logged < _EVERY_SECONDS:
-            self._last[kind] = (logged, suppressed + 1)
+            self._last[kind] = (logged, suppressed + count)
             return
-        self._last[kind] = (now, 0)
+        self._last[kind] = (now, count - 1)
         _log.log(
             logging.ERROR if error.status == 500 else logging.INFO,
             "refused: %s",

@@ -38,6 +38,8 @@ def main(home: Path, policy: str) -> None:
     with replica, Clients(replica.url, "disk") as clients:
         clients.wait_for(lambda seen: seen.status == 200, count=20)
         other = spool / "somebody-elses"
+        time.sleep(_UNDER_WAY)
+        filling = time.monotonic()
         _fill(other)
         filled = time.monotonic()
         clients.wait_for(lambda _: True, count=40, since=filled + _UNDER_WAY)
@@ -48,7 +50,7 @@ def main(home: Path, policy: str) -> None:
         clients.wait_for(lambda seen: seen.status == 200, count=20, since=emptied + _UNDER_WAY)
     left_out = read_left_out(settings)
     result = {
-        "before": clients.outcomes(until=filled),
+        "before": clients.outcomes(until=filling - _UNDER_WAY),
         "full": clients.outcomes(since=filled + _UNDER_WAY, until=emptied - _UNDER_WAY),
         "after": clients.outcomes(since=emptied + _UNDER_WAY),
         "reasons": sorted({seen.error for seen in clients.seen if seen.error}),

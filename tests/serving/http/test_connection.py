@@ -30,6 +30,7 @@ def body(posting: Posting) -> bytes:
 def _overload(served: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     lane = served.replica.front.engine.lane()
     monkeypatch.setattr(lane, "overloaded", lambda budget, coming=0: OVERLOADED if budget < 10 else None)
+    monkeypatch.setattr(lane, "overloaded_in_bulk", lambda budget, queries: OVERLOADED)
 
 
 def test_an_overloaded_lane_refuses_at_the_headers_and_keeps_the_connection(
