@@ -1,4 +1,4 @@
-"""Refusals that are copied: the same to the client as those made with care, and none where it could make a difference."""
+"""Copied refusals: to the client the same as those made with care, and none where it could make a difference."""
 
 from __future__ import annotations
 
