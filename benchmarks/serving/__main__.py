@@ -10,11 +10,9 @@ postings. Without `--systems`, all are measured that do not vary another one's o
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -24,22 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from benchmarks.serving import figures, picture, table
 from benchmarks.serving.home import Served, bodies, has_champion, make_home, open_home, prediction_log, serving_home
 from benchmarks.serving.limit import run_limit
 from benchmarks.serving.loads import select_loads
+from benchmarks.serving.machine import machine
 from benchmarks.serving.rounds import Findings, Plan, play
-from benchmarks.serving.systems import BENCH_VENV, OURS, SYSTEMS, Place, System
+from benchmarks.serving.systems import BENCH_PACKAGES, BENCH_VENV, OURS, Place, System, select_systems
 from benchmarks.serving.verdict import verdict
-from plumbline.errors import GateRefusedError, MissingInputError, PlumblineError, UserError
+from plumbline.errors import GateRefusedError, PlumblineError
 from plumbline.process.ports import require_free_port
 
 OUT = Path("build/bench")
 POSTINGS = 4_000
 _PACKAGES = ("ray", "fastapi", "uvicorn", "mlflow", "torch")
-_BENCH_PACKAGES = ("litserve", "bentoml")
 _PRINT_VERSIONS = """
 import importlib.metadata, json, sys
 print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))
@@ -105,7 +102,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "started": started.isoformat(timespec="seconds"),
         "minutes": round((time.monotonic() - begin) / 60, 1),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": _versions(),
         "home": str(served.settings.home),
         "model_version": served.version,
@@ -141,30 +138,6 @@ def _work(options: argparse.Namespace) -> Path:
     return Path(options.out / "serving-work").absolute()
 
 
-def select_systems(names: Sequence[str] | None) -> tuple[System, ...]:
-    """The systems whose names match; without any, all that do not vary another one's options.
-
-    Raises:
-        UserError: No system matches.
-        MissingInputError: A system's environment is not installed.
-    """
-    if names is None:
-        chosen = tuple(system for system in SYSTEMS if system.stands_for is None)
-    else:
-        for name in names:
-            if not any(fnmatch.fnmatch(system.name, name) for system in SYSTEMS):
-                known = ", ".join(system.name for system in SYSTEMS)
-                raise UserError(f"No system is named {name!r}: choose among {known}.")
-        chosen = tuple(system for system in SYSTEMS if any(fnmatch.fnmatch(system.name, name) for name in names))
-    apart = [system.name for system in chosen if (system.stands_for or system.name) in _BENCH_PACKAGES]
-    if apart and not (BENCH_VENV / "python").exists():
-        raise MissingInputError(
-            f"{', '.join(apart)}: there is no {BENCH_VENV.parent}. `make bench-serving` installs it; or leave "
-            "them out by --systems."
-        )
-    return chosen
-
-
 def _served(options: argparse.Namespace) -> Served:
     home = Path(options.home or os.environ.get("PLUMBLINE_HOME") or "build/home").absolute()
     if not has_champion(home):
@@ -193,26 +166,10 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 2) if values else None
 
 
-def _machine() -> Mapping[str, Any]:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processors": len(os.sched_getaffinity(0)),
-        "processor": names[0] if names else platform.machine(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-    }
-
-
 def _versions() -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     if (BENCH_VENV / "python").exists():
-        line = [str(BENCH_VENV / "python"), "-c", _PRINT_VERSIONS, *_BENCH_PACKAGES]
+        line = [str(BENCH_VENV / "python"), "-c", _PRINT_VERSIONS, *BENCH_PACKAGES]
         versions |= json.loads(subprocess.run(line, capture_output=True, check=True).stdout)
     return versions
 

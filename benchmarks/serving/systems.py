@@ -6,17 +6,23 @@ on this model a second thread costs each of them more than it brings), without a
 
 from __future__ import annotations
 
+import fnmatch
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from plumbline.errors import MissingInputError, UserError
+
 VENV = Path(sys.executable).parent
 BENCH_VENV = Path(".venv-bench/bin")
 """LitServe and BentoML: BentoML pins a release of OpenTelemetry that the platform's lock cannot have."""
+
+BENCH_PACKAGES = ("litserve", "bentoml")
+"""What is installed there, and the systems that need it."""
 
 
 @dataclass(frozen=True)
@@ -249,3 +255,27 @@ SYSTEMS = (
         for size, latency_ms in ((32, 50), (64, 50), (64, 200), (100, 60_000))
     ),
 )  # fmt: skip
+
+
+def select_systems(names: Sequence[str] | None) -> tuple[System, ...]:
+    """The systems whose names match; without any, all that do not vary another one's options.
+
+    Raises:
+        UserError: No system matches.
+        MissingInputError: A system's environment is not installed.
+    """
+    if names is None:
+        chosen = tuple(system for system in SYSTEMS if system.stands_for is None)
+    else:
+        for name in names:
+            if not any(fnmatch.fnmatch(system.name, name) for system in SYSTEMS):
+                known = ", ".join(system.name for system in SYSTEMS)
+                raise UserError(f"No system is named {name!r}: choose among {known}.")
+        chosen = tuple(system for system in SYSTEMS if any(fnmatch.fnmatch(system.name, name) for name in names))
+    apart = [system.name for system in chosen if (system.stands_for or system.name) in BENCH_PACKAGES]
+    if apart and not (BENCH_VENV / "python").exists():
+        raise MissingInputError(
+            f"{', '.join(apart)}: there is no {BENCH_VENV.parent}. `make bench-serving` installs it; or leave "
+            "them out by --systems."
+        )
+    return chosen

@@ -7,13 +7,25 @@ import re
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from plumbline.data.contract import PostingRequest
 from plumbline.data.masking import mask_text
 from serving.errors import RequestRefusedError
 
 _validate_json = PostingRequest.__pydantic_validator__.validate_json
+
+
+class _Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    postings: list[PostingRequest]
+
+
+_validate_batch = _Batch.__pydantic_validator__.validate_json
+
+_READ_AT_ONCE = 512 * 1024
+"""Bytes of a batch that is read and validated in one go, in which the event loop has no turn: 3 to 5 ms."""
 
 _SLICE = 16
 """Postings that are validated and masked before the event loop has a turn: some hundreds of microseconds."""
@@ -55,6 +67,13 @@ async def parse_postings(body: bytes, *, limit: int, max_depth: int) -> list[Pos
         RequestRefusedError: 400 where the body is not JSON, or too deep; 422 where it is no batch, holds none or too
             many postings, or where a posting breaks the contract: fields are named as in `postings.3.title`.
     """
+    if len(body) <= _READ_AT_ONCE:
+        try:
+            batch = _validate_batch(body).postings
+        except ValidationError:
+            batch = []  # read once more, to say what is wrong, where
+        if 1 <= len(batch) <= limit:
+            return await _prepare_all(batch)
     rows = _rows(body, limit, max_depth)
     postings: list[PostingRequest] = []
     faults: list[tuple[str, str]] = []
@@ -73,6 +92,14 @@ async def parse_postings(body: bytes, *, limit: int, max_depth: int) -> list[Pos
     if faults:
         raise _violation("Postings break", faults)
     return postings
+
+
+async def _prepare_all(postings: list[PostingRequest]) -> list[PostingRequest]:
+    prepared: list[PostingRequest] = []
+    for start in range(0, len(postings), _SLICE):
+        prepared += map(prepare, postings[start : start + _SLICE])
+        await asyncio.sleep(0)
+    return prepared
 
 
 def prepare(posting: PostingRequest) -> PostingRequest:

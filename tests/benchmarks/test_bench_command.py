@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.serving import __main__ as command
+from benchmarks.serving import systems
+from benchmarks.serving.systems import select_systems
 from plumbline.errors import MissingInputError, PlumblineError, UserError
 from tests.benchmarks.bench_samples import row
 
@@ -24,13 +26,13 @@ def test_answers_that_are_not_logged_are_an_error(tmp_path: Path, monkeypatch: p
 
 
 def test_systems_are_chosen_by_pattern() -> None:
-    assert [system.name for system in command.select_systems(["plumb*"])] == ["plumbline"]
+    assert [system.name for system in select_systems(["plumb*"])] == ["plumbline"]
     with pytest.raises(UserError, match="No system is named 'torchserve'"):
-        command.select_systems(["torchserve"])
+        select_systems(["torchserve"])
 
 
 def test_a_missing_environment_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(command, "BENCH_VENV", tmp_path / "absent" / "bin")
-    assert command.select_systems(["fastapi*"])
+    monkeypatch.setattr(systems, "BENCH_VENV", tmp_path / "absent" / "bin")
+    assert select_systems(["fastapi*"])
     with pytest.raises(MissingInputError, match="bentoml: there is no"):
-        command.select_systems(["bentoml"])
+        select_systems(["bentoml"])

@@ -72,7 +72,7 @@ class ServingSettings(BaseModel):
     max_waiting_in_bulk: int = Field(default=4096, ge=1)
     """Postings of batch requests that may wait at once; a request that would be the only one is let in."""
 
-    features_cache_seconds: float = Field(default=2.0, ge=0)
+    features_cache_seconds: float = Field(default=10.0, ge=0)
     """How long rows of the online store that were read serve from memory. What is materialised is seen that much
     later, which is once an hour at most; 0 asks the store for every batch."""
 
