@@ -59,7 +59,10 @@ class ConstantLane:
         detail = "1024 requests wait, about 130 ms: more than the budget of 50 ms. Retry later, or send less."
         self._refusal = RequestRefusedError(503, "overloaded", detail, retry_after=1) if full else None
 
-    def overloaded(self, _budget: float) -> RequestRefusedError | None:
+    def overloaded(self, _budget: float, *, coming: int = 0) -> RequestRefusedError | None:  # noqa: ARG002
+        return self._refusal
+
+    def overloaded_in_bulk(self, _budget: float, *, queries: int) -> RequestRefusedError | None:  # noqa: ARG002
         return self._refusal
 
     async def answer(self, query: Query) -> Answer:
@@ -83,6 +86,9 @@ class ConstantEngine:
 
     def lane(self, _model: str | None = None) -> Lane:
         return cast("Lane", self._lane)
+
+    def arrived(self) -> float:
+        return time.monotonic()
 
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:

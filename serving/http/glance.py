@@ -20,9 +20,6 @@ _END_OF_LINE = b" HTTP/1.1\r\n"
 _LENGTH = b"content-length"
 _LENGTH_LINE = b"\r\n" + _LENGTH + b":"
 _ID_LINE = b"\r\n" + REQUEST_ID + b":"
-_DECIDING = (b"transfer-encoding", b"expect", b"upgrade", BUDGET)
-"""Headers that change where the request ends, what becomes of the connection, or how long there is."""
-
 _NOT_KEPT = re.compile(rb"\r\nconnection:(?! keep-alive\r\n)")
 _MOST_DIGITS = 9
 _PLAIN_ID = re.compile(rb"[\x21\x23-\x5b\x5d-\x7e]{1,%d}" % MAX_ID_CHARACTERS)
@@ -76,7 +73,16 @@ def glance(data: bytes, standing: dict[bytes, StandingRefusal]) -> tuple[Standin
     end = data.find(b"\r\n\r\n", line_end)
     head = data[line_end : end + 2].lower()
     start = head.find(_LENGTH_LINE)
-    if start < 0 or head.count(_LENGTH) != 1 or any(name in head for name in _DECIDING) or _NOT_KEPT.search(head):
+    if (
+        start < 0
+        or head.count(_LENGTH) != 1
+        # What changes where the request ends, what becomes of the connection, or how long there is.
+        or b"transfer-encoding" in head
+        or b"expect" in head
+        or b"upgrade" in head
+        or BUDGET in head
+        or _NOT_KEPT.search(head)
+    ):
         return None
     digits = head[start + len(_LENGTH_LINE) : head.find(b"\r\n", start + 2)].strip(b" ")
     if len(digits) > _MOST_DIGITS or not digits.isdigit() or int(digits) != len(data) - end - 4:

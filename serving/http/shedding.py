@@ -26,13 +26,22 @@ class Shedder:
         self._routes = {path.encode(): route for path, route in routes.items()}
         self._lines = {path.encode(): request_line_of(path) for path in routes}
         self._passed: dict[Classify, int] = {}
-        self._in_round = False
+        self._round_began: float | None = None
+        self._overloaded_since: float | None = None
         self.standing: dict[bytes, StandingRefusal] = {}
         """What is refused in this round of the event loop, by how a request for it starts."""
 
     def arrived(self) -> float:
-        """When a request whose headers are complete now came (`time.monotonic()`), at the earliest."""
-        return self._front.engine.arrived()
+        """When a request whose headers are complete now came (`time.monotonic()`), at the earliest.
+
+        Sockets are looked at once per round. What is read late in a round had come when the round began; and where the
+        round before it was so full that requests were refused, it may have come at any time during that one.
+        """
+        earliest = self._front.engine.arrived()
+        for began in (self._round_began, self._overloaded_since):
+            if began is not None and began < earliest:
+                earliest = began
+        return earliest
 
     def refusal(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> tuple[RequestRefusedError, str] | None:
         """The refusal that a request gets now, and its id; None lets it pass.
@@ -44,6 +53,7 @@ class Shedder:
         route = self._routes.get(path)
         if route is None:
             return None
+        self._enter_round()
         try:
             given = {name: value for name, value in headers if name in (BUDGET, REQUEST_ID)}
             coming = self._passed.get(route, 0)
@@ -53,30 +63,38 @@ class Shedder:
                 # It is in no queue yet: its task runs once all sockets have been read. Were it not counted, a
                 # thousand requests that are read in one go would all find the queue short, and nearly all would be
                 # refused at the price of a whole request.
-                self._enter_round()
                 self._passed[route] = coming + 1
                 return None
             request_id = request_id_of(given)
         except RequestRefusedError:
             return None  # a wrong header: the route says so
         if BUDGET not in given and not self._front.drain.requested:  # which closes the connection, too
-            self._enter_round()
             self.standing.setdefault(self._lines[path], StandingRefusal(error, route.lane.name))
         self._front.refused(error, request_id, model=route.lane.name)
         return error, request_id
 
     def _enter_round(self) -> None:
-        if not self._in_round:
-            self._in_round = True
-            asyncio.get_running_loop().call_soon(self._leave_round)
+        if self._round_began is None:
+            self._round_began = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._leave_round, self._round_began)
 
-    def _leave_round(self) -> None:
-        self._in_round = False
+    def _leave_round(self, began: float) -> None:
+        self._round_began = None
         self._passed.clear()
+        if not self.standing:
+            return
         for refusal in self.standing.values():
             if refusal.copies:
                 self._front.refused(refusal.error, refusal.last_id, model=refusal.model, count=refusal.copies)
         self.standing.clear()
+        # Two rounds of the loop: in the first the sockets are looked at again.
+        self._overloaded_since = began
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._forget, began)
+
+    def _forget(self, began: float) -> None:
+        if self._overloaded_since == began:  # else a later round was as full
+            self._overloaded_since = None
 
     def count(self, error: RequestRefusedError) -> str:
         """Counts a refusal by the server itself; returns the id that it goes by."""

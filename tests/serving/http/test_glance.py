@@ -135,4 +135,4 @@ async def _a_moment() -> None:
 
 
 async def _leave(shedder: Any) -> None:
-    shedder._leave_round()
+    shedder._leave_round(0.0)
