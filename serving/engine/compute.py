@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Party(Protocol):
-    """Takes turns on the compute thread."""
+    """Takes turns in computing."""
 
     inline: bool
     """Whether its jobs are quick enough for the event loop."""
@@ -40,7 +40,7 @@ class Party(Protocol):
     """0 goes first (single queries), then 1 (batch requests); 2 only when nobody else waits (shadows)."""
 
     def begin(self) -> Job | None:
-        """The party's turn has come: its job for the thread, or None if it has nothing to do any more."""
+        """The party's turn has come: its job, or None if it has nothing to do any more."""
         ...
 
     def end(self, error: BaseException | None) -> None:

@@ -66,7 +66,7 @@ class BudgetedFeatures:
     """Reads from memory where it can, else in a thread of its own that is waited for only so long.
 
     A read that is given up goes on in its thread. Until it has ended, later postings that are not in memory do
-    without features at once instead of queueing behind it. Called from the compute thread.
+    without features at once instead of queueing behind it. Called where batches are computed.
     """
 
     def __init__(self, reader: FeatureReader) -> None:

@@ -13,7 +13,7 @@ from serving.errors import RequestRefusedError
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One query. Filled on the compute thread while its batch is answered, else only touched on the event loop."""
+    """One query. Filled where its batch is computed, else only touched on the event loop."""
 
     query: Query
     role: Role = "champion"

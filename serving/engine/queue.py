@@ -1,6 +1,6 @@
 """Queries that wait for a batch.
 
-A batch closes when the compute thread has a turn for it; before that, when it is full, when it has waited long
+A batch closes when its turn to be computed has come; before that, when it is full, when it has waited long
 enough for companions, or when the oldest query's budget leaves just the time to answer it. While one is answered the
 next one collects, so batches grow with the load.
 """
@@ -29,11 +29,11 @@ STALLED_SECONDS = 10.0
 
 
 class BatchQueue:
-    """One queue in front of the compute thread, and the batches that it makes. Used on the event loop.
+    """One queue, and the batches that it makes. Used on the event loop.
 
     Args:
-        compute: The compute thread.
-        answer: Called on it with a batch, the instant at which it was closed and the seconds that it should take.
+        compute: Gives turns.
+        answer: Called in its turn with a batch, the instant at which it was closed and the seconds that it should take.
         on_batch: Told of each batch that is over, after its clients.
         rank: Whose turn comes first; see `Party`.
         max_size: A batch closes at this many queries.

@@ -15,10 +15,10 @@ _STALE_SECONDS = 5.0
 
 
 class ShadowQueue:
-    """Copies that wait for a moment in which nobody else wants the compute thread. Used on the event loop.
+    """Copies that wait for a moment in which nobody else wants to compute. Used on the event loop.
 
     Args:
-        compute: The compute thread.
+        compute: Gives turns.
         answer: Called on it with a batch and the instant at which it was closed.
         on_batch: Told of each batch that is over, with the seconds that it took.
         on_drop: Told how many copies were dropped.

@@ -22,8 +22,8 @@ _TESTS = {
     "late": "its answers miss the budget more often than the champion's",
     "slow": f"its own time exceeds {OWN_SHARE:.0%} of the budget more often than the champion's",
 }
-"""`late` counts from arrival, the wait for others included; `slow` encoding and forward pass only. Both variants share
-one compute thread, so that a slow canary makes the champion late as often as itself: `slow` then tells who it is."""
+"""`late` counts from arrival, the wait for others included; `slow` encoding and forward pass only. Both variants take
+turns in computing, so that a slow canary makes the champion late as often as itself: `slow` then tells who it is."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class Metrics:
         return self._lanes[model]
 
     def watch_compute(self, busy_seconds: Callable[[], float]) -> None:
-        """Adds for how long the compute thread has been at its batch: one that grows past seconds hangs."""
+        """Adds for how long the batch that runs has run: one that grows past seconds hangs."""
         gauge = Gauge(
             "plumbline_compute_busy_seconds", "For how long the running batch has run.", registry=self._registry
         )

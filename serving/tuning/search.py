@@ -27,7 +27,7 @@ class Rule:
     margin_ms: float
     """For parsing, validation, masking, the log and the socket."""
     models: int
-    """Models that share the replica's compute thread."""
+    """Models that take turns in one replica."""
 
     def allowed_ms(self) -> float:
         """Longest p99 of a batch.
