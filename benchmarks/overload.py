@@ -103,7 +103,8 @@ def _measure(system: System, place: Place, postings: Sequence[bytes], options: a
         for factor in FACTORS
         if samples[factor]
     ]
-    return {"name": system.name, "title": system.title, "capacity": round(capacity), "failure": failure, **_sum(rows)}
+    named = {"name": system.name, "title": system.title, "capacity": round(capacity), "failure": failure}
+    return {**named, **_judged(rows)}
 
 
 def _capacity(running: ServingProcess, requests: Sequence[bytes]) -> float:
@@ -131,7 +132,7 @@ def _row(system: System, rate: float, samples: Sequence[Sample]) -> dict[str, An
     return {name: row[name] for name in (*names, "generator_lag_p99_ms", "others_cpu_cores")}
 
 
-def _sum(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not rows or rows[-1]["factor"] != MOST:
         return {"rows": rows, "kept": None, "met": False}
     peak = max(row["goodput_rps"] for row in rows)
