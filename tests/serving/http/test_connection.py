@@ -170,3 +170,20 @@ def test_a_replica_whose_server_or_batch_is_dead_says_so(settings: Settings, bod
         http._tasks[1].cancel()
         time.sleep(0.05)
         assert "http-limits" in str(served.run(served.replica.dead_because()))
+
+
+def test_many_new_connections_get_in_within_few_rounds_of_the_loop(settings: Settings) -> None:
+    with listening(settings) as served:
+        connections = served.replica._http._server.server_state.connections  # type: ignore[union-attr]
+
+        async def rounds() -> int:
+            # The kernel takes them while the loop is busy here; each await is one round of it.
+            talks = [served.connect() for _ in range(60)]
+            for _ in range(5):
+                await asyncio.sleep(0)
+            found = len(connections)
+            for talk in talks:
+                talk.socket.close()
+            return found
+
+        assert served.run(rounds()) >= 60
