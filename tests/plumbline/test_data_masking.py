@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plumbline.data.masking import mask_record, mask_text
@@ -83,6 +83,8 @@ _pieces = st.one_of(
 
 
 @given(st.lists(_pieces, max_size=10).map("".join))
+@example("x.pl600 100 200")
+@example("x.plhttps://tel. ")
 def test_masking_twice_is_masking_once(text: str) -> None:
     once = mask_text(text)
     assert mask_text(once) == once

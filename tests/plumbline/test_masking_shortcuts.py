@@ -38,12 +38,18 @@ def _plainly(text: str) -> tuple[str, Counter[str]]:
 
         return replace
 
-    text = masking._EMAIL.sub(counted("email", lambda _: "<email>"), text)
-    text = masking._LINK.sub(counted("link", lambda _: "<link>"), text)
-    for pattern, replacement in ((masking._AFTER_WORD_PHONE, masking._after_word), (masking._PHONE, masking._alone)):
+    while True:
         before = text
-        text = pattern.sub(counted("phone", lambda match, of=before, by=replacement: by(of, match)), before)
-    return text, counts
+        text = masking._EMAIL.sub(counted("email", lambda _: "<email>"), text)
+        text = masking._LINK.sub(counted("link", lambda _: "<link>"), text)
+        for pattern, replacement in (
+            (masking._AFTER_WORD_PHONE, masking._after_word),
+            (masking._PHONE, masking._alone),
+        ):
+            whole = text
+            text = pattern.sub(counted("phone", lambda match, of=whole, by=replacement: by(of, match)), whole)
+        if text == before:
+            return text, counts
 
 
 def _agree(text: str) -> None:

@@ -89,15 +89,11 @@ def mask_text(text: str, counts: Counter[str] | None = None) -> str:
         text: Any text.
         counts: Is added to, by kind: `email`, `phone`, `link`.
     """
-    if "@" in text or (("(" in text or "[" in text) and _AT_IN_WORDS.search(text)):
-        text, number = _EMAIL.subn("<email>", text)
-        _count(counts, "email", number)
-    if "://" in text or "www." in text or _HOST_SIGN.search(text):
-        text, number = _LINK.subn("<link>", text)
-        _count(counts, "link", number)
-    if len(text.encode("utf-8", "surrogatepass").translate(None, _NO_DIGITS)) < _FEWEST_DIGITS:
-        return text
-    return _mask_phones(text, counts)
+    while True:
+        masked = _mask_once(text, counts)
+        if masked == text:
+            return text
+        text = masked  # once more: what stood beside something that is gone now, without a gap, may be an address
 
 
 def mask_record(record: dict[str, object], fields: Iterable[str], counts: Counter[str]) -> None:
@@ -111,6 +107,18 @@ def mask_record(record: dict[str, object], fields: Iterable[str], counts: Counte
 def _count(counts: Counter[str] | None, kind: str, number: int) -> None:
     if counts is not None and number:
         counts[kind] += number
+
+
+def _mask_once(text: str, counts: Counter[str] | None) -> str:
+    if "@" in text or (("(" in text or "[" in text) and _AT_IN_WORDS.search(text)):
+        text, number = _EMAIL.subn("<email>", text)
+        _count(counts, "email", number)
+    if "://" in text or "www." in text or _HOST_SIGN.search(text):
+        text, number = _LINK.subn("<link>", text)
+        _count(counts, "link", number)
+    if len(text.encode("utf-8", "surrogatepass").translate(None, _NO_DIGITS)) < _FEWEST_DIGITS:
+        return text
+    return _mask_phones(text, counts)
 
 
 def _mask_phones(text: str, counts: Counter[str] | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -135,4 +136,4 @@ async def _a_moment() -> None:
 
 
 async def _leave(shedder: Any) -> None:
-    shedder._leave_round(0.0)
+    shedder._leave_round(time.monotonic())
