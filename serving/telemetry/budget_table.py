@@ -11,6 +11,7 @@ import orjson
 
 from plumbline.errors import ContractError, MissingInputError
 
+SINGLE = "classify"
 TOTAL = "total"
 REST = "rest"
 """What lies between the stages: waiting for the event loop, for the processor, for the interpreter's lock."""
@@ -29,17 +30,18 @@ class StageCost:
     """Of the mean request's time."""
 
 
-def budget_table(path: Path) -> list[StageCost]:
+def budget_table(path: Path, *, route: str = SINGLE) -> list[StageCost]:
     """Reads the spans of answered requests.
 
     Args:
         path: What `serving.telemetry.trace_file` names.
+        route: Whose: `classify` or `classify:batch`, which have stages of their own.
 
     Returns:
         The stages in the order in which they begin, then what lies between them, then the whole.
 
     Raises:
-        MissingInputError: There is no such file, or no answered request in it.
+        MissingInputError: There is no such file, or no answered request of the route in it.
         ContractError: A line is no span.
     """
     if not path.is_file():
@@ -53,7 +55,7 @@ def budget_table(path: Path) -> list[StageCost]:
         try:
             span = orjson.loads(line)
             if "request_id" in span["attributes"]:
-                if span["failed"] is None:
+                if span["failed"] is None and span["name"] == route:
                     roots[span["span_id"]] = span["ms"]
                     begun[span["span_id"]] = span["start_ns"]
             else:
@@ -65,7 +67,9 @@ def budget_table(path: Path) -> list[StageCost]:
             stages[name][parent] = stages[name].get(parent, 0.0) + milliseconds
             starts[name].append((start - begun[parent]) / 1e6)
     if not roots:
-        raise MissingInputError(f"{path} holds no answered request. Send some, with serving.telemetry.trace_share 1.")
+        raise MissingInputError(
+            f"{path} holds no answered request of {route}. Send some, with serving.telemetry.trace_share 1."
+        )
     mean = float(np.mean(list(roots.values())))
     order = sorted(stages, key=lambda name: float(np.median(starts[name])))
     rest = [total - sum(times.get(root, 0.0) for times in stages.values()) for root, total in roots.items()]

@@ -13,16 +13,16 @@ from serving.telemetry.budget_table import as_json, as_markdown, budget_table
 from serving.telemetry.tracing import Tracing
 
 
-def written(path: Path, requests: list[tuple[list[tuple[str, float]], str | None]]) -> Path:
+def written(path: Path, requests: list[tuple[list[tuple[str, float]], str | None]], name: str = "classify") -> Path:
     tracing = Tracing(TelemetrySettings(trace_share=1.0, trace_file=path))
     for number, (stages, failed) in enumerate(requests):
         at = time.monotonic() - 1.0
         notes = tracing.begin({}, at)
         assert notes is not None
-        for name, seconds in stages:
-            notes.stage(name, at, at + seconds)
+        for stage, seconds in stages:
+            notes.stage(stage, at, at + seconds)
             at += seconds
-        tracing.finish(notes, "classify", {"request_id": str(number)}, failed=failed)
+        tracing.finish(notes, name, {"request_id": str(number)}, failed=failed)
     tracing.close()
     return path
 
@@ -42,6 +42,16 @@ def test_stages_come_in_their_order_with_what_lies_between(tmp_path: Path) -> No
 def test_refused_requests_are_left_out(tmp_path: Path) -> None:
     path = written(tmp_path / "spans.jsonl", [([("queue", 0.1)], None), ([("queue", 0.9)], "overloaded")])
     assert budget_table(path)[0].requests == 1
+
+
+def test_routes_are_told_apart(tmp_path: Path) -> None:
+    path = written(tmp_path / "spans.jsonl", [([("queue", 0.1)], None)])
+    batch = written(tmp_path / "batch.jsonl", [([("answer", 0.2)], None)] * 2, name="classify:batch")
+    path.write_bytes(path.read_bytes() + batch.read_bytes())
+    assert [row.stage for row in budget_table(path)] == ["queue", "rest", "total"]
+    assert [row.requests for row in budget_table(path, route="classify:batch")] == [2, 2, 2]
+    with pytest.raises(MissingInputError, match="no answered request of infer"):
+        budget_table(path, route="infer")
 
 
 def test_files_that_say_nothing(tmp_path: Path) -> None:
