@@ -187,6 +187,25 @@ async def plain(app: ASGIApp, contents: Sequence[bytes], port: int, count: int) 
         await task
 
 
+class Unparsed(asyncio.Protocol):
+    """Writes a constant for whatever is read: what the event loop and the kernel take by themselves."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, _data: bytes) -> None:
+        self._transport.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 230\r\n\r\n" + b"x" * 230)
+
+
+async def unparsed(contents: Sequence[bytes], port: int, count: int) -> float:
+    """Cost of reading and writing alone."""
+    server = await asyncio.get_running_loop().create_server(Unparsed, "127.0.0.1", port)
+    try:
+        return await cost("/", contents, port, count)
+    finally:
+        server.close()
+
+
 async def measure(count: int, port: int) -> dict[str, float]:
     """Microseconds per request, by case; of the batch route, per posting too."""
     singles = bodies()
@@ -195,6 +214,7 @@ async def measure(count: int, port: int) -> dict[str, float]:
     ]
     batch = await ours("/v1/classify:batch", batches, port, max(count // _BATCH, 64), full=False)
     return {
+        "read and written, not parsed": await unparsed(singles, port, count),
         "uvicorn, bare": await plain(bare, singles, port, count),
         "/v1/classify": await ours("/v1/classify", singles, port, count, full=False),
         "/v1/classify, refused at the headers": await ours("/v1/classify", singles, port, count, full=True),

@@ -12,14 +12,13 @@ capacity, goodput within 10% of its peak, and a p99 of the answers inside the bu
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import figures
+from benchmarks.serving import command, figures
+from benchmarks.serving.command import say
 from benchmarks.serving.home import bodies, open_home, serving_home
 from benchmarks.serving.loads import BUDGET_SECONDS, Load, Sample, put_load
 from benchmarks.serving.machine import machine
@@ -28,7 +27,6 @@ from benchmarks.serving.systems import OURS, Place, System, select_systems
 from plumbline.errors import GateRefusedError, PlumblineError
 from serving.load.client import send_closed
 
-OUT = Path("build/bench")
 FACTORS = (0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 MOST = FACTORS[-1]
 _FIRST_RATE, _STEP = 100.0, 1.3
@@ -36,6 +34,7 @@ _CARRIES = 0.8
 """A rate of which this share is no longer answered in time is past the capacity."""
 
 _SEARCH_SECONDS = 2.0
+_BESIDE = ("generator_cpu_ms_per_request", "generator_lag_p99_ms", "others_cpu_cores")
 _POSTINGS = 4_000
 _KEPT = 0.9
 """Share of the peak that must be left at `MOST` times the capacity."""
@@ -43,19 +42,11 @@ _KEPT = 0.9
 
 def main() -> None:
     """Runs the benchmark."""
-    options = _options()
-    try:
-        result = run(options)
-    except PlumblineError as error:
-        sys.stderr.write(f"overload benchmark: {error}\n")
-        sys.exit(error.exit_code)
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2)
-    (options.out / "overload.json").write_text(text + "\n", encoding="utf-8")
-    _draw(result, options.out / "overload.svg")
-    print(text if options.json else markdown(result))
+    chosen = _options()
+    result = command.report("overload", chosen, run, markdown)
+    _draw(result, chosen.out / "overload.svg")
     ours = next((system for system in result["systems"] if system["name"] == OURS), None)
-    if options.check and (ours is None or not ours["met"]):
+    if chosen.check and (ours is None or not ours["met"]):
         sys.exit(GateRefusedError.exit_code)
 
 
@@ -66,7 +57,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         PlumblineError: There is no champion, or a system is unknown.
     """
     systems = select_systems(options.systems.split(","))
-    served = open_home(options.home.absolute())
+    served = open_home(options.home)
     work = (options.out / "overload-work").absolute()
     home = serving_home(served.settings.home, work / "home")
     place = Place(options.port, served.model, served.mlflow_model, home, work)
@@ -82,7 +73,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _measure(system: System, place: Place, postings: Sequence[bytes], options: argparse.Namespace) -> dict[str, Any]:
     requests = [system.body(posting) for posting in postings]
-    _say(f"{system.title} ...")
+    say(f"{system.title} ...")
     samples: dict[float, list[Sample]] = {factor: [] for factor in FACTORS}
     failure = None
     capacity = 0.0
@@ -91,13 +82,13 @@ def _measure(system: System, place: Place, postings: Sequence[bytes], options: a
             for clients in (2, 16):
                 send_closed(running.url, requests, clients=clients, seconds=2.0, timeout=10.0, id_prefix="start")
             capacity = _capacity(running, requests)
-            _say(f"  capacity {capacity:.0f}/s")
+            say(f"  capacity {capacity:.0f}/s")
             for repeat in range(options.repeats):
                 for factor in FACTORS:
                     samples[factor].append(_put(running, requests, factor * capacity, options.seconds, repeat))
     except PlumblineError as error:
         failure = str(error)
-        _say(f"  given up: {error}")
+        say(f"  given up: {error}")
     rows = [
         {"factor": factor, "rate": round(factor * capacity), **_row(system, factor * capacity, samples[factor])}
         for factor in FACTORS
@@ -122,14 +113,14 @@ def _put(running: ServingProcess, requests: Sequence[bytes], rate: float, second
     load = Load(f"{rate:.0f}/s", rate=rate)
     sample = put_load(running, running.url, load, requests, seconds=seconds, warm_up=1.0, seed=seed)
     late = sum(sample.errors.values())
-    _say(f"  {rate:7.0f}/s: inside the budget {sample.good / sample.seconds:6.0f}/s, not answered {late}")
+    say(f"  {rate:7.0f}/s: inside the budget {sample.good / sample.seconds:6.0f}/s, not answered {late}")
     return sample
 
 
 def _row(system: System, rate: float, samples: Sequence[Sample]) -> dict[str, Any]:
     row = figures.row(system, Load(f"{rate:.0f}/s", rate=rate), samples)
     names = ("goodput_rps", "p50_ms", "p99_ms", "sent", "errors", "errors_by_kind", "cpu_ms_per_request", "repeats")
-    return {name: row[name] for name in (*names, "generator_lag_p99_ms", "others_cpu_cores")}
+    return {name: row[name] for name in (*names, *_BESIDE)}
 
 
 def _judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -201,20 +192,11 @@ def _draw(result: Mapping[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("PLUMBLINE_HOME", "build/home")))
+    parser = command.options(__doc__, port=18_000)
     parser.add_argument("--systems", default=f"{OURS},fastapi-same-work,ray-serve", help="comma-separated")
     parser.add_argument("--seconds", type=float, default=5.0, help="per rate and round")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--port", type=int, default=18000)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--check", action="store_true", help="exit with 3 if ours misses its target")
     return parser.parse_args()
 

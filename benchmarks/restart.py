@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
-import os
-import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.serving import command
+from benchmarks.serving.command import say
 from benchmarks.serving.home import bodies, open_home, serving_home
 from benchmarks.serving.machine import machine
 from benchmarks.serving.running import ServingProcess, cpu_seconds, serving
 from benchmarks.serving.systems import OURS, Place, select_systems
 from plumbline.errors import PlumblineError
 
-OUT = Path("build/bench")
 _REPLICA = "ray::ServeReplica"
 _REST_SECONDS = 10.0
 _PATIENCE_SECONDS = 180.0
@@ -35,16 +32,9 @@ _PAUSE_SECONDS = 0.05
 
 def main() -> None:
     """Runs the benchmark."""
-    options = _options()
-    try:
-        result = run(options)
-    except PlumblineError as error:
-        sys.stderr.write(f"restart benchmark: {error}\n")
-        sys.exit(error.exit_code)
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2)
-    (options.out / "restart.json").write_text(text + "\n", encoding="utf-8")
-    print(text if options.json else _summary(result))
+    parser = command.options(__doc__, port=28_100)
+    parser.add_argument("--kills", type=int, default=3)
+    command.report("restart", parser.parse_args(), run, _summary)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +44,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         PlumblineError: There is no champion, the endpoint does not start, or a replica is not replaced.
     """
     (system,) = select_systems([OURS])
-    served = open_home(options.home.absolute())
+    served = open_home(options.home)
     work = (options.out / "restart-work").absolute()
     home = serving_home(served.settings.home, work / "home")
     body = bodies(served, 1)[0]
@@ -62,11 +52,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with serving(system, place, body) as running:
         for _ in range(100):
             running.ask(body)
-        _say("at rest ...")
+        say("at rest ...")
         rest = _rest(running)
         gaps = []
         for number in range(options.kills):
-            _say(f"kill {number + 1} of {options.kills} ...")
+            say(f"kill {number + 1} of {options.kills} ...")
             gaps.append(round(_gap(running, body), 1))
             time.sleep(3.0)
         stopping = time.monotonic()
@@ -94,7 +84,7 @@ def _rest(running: ServingProcess) -> dict[str, Any]:
 def _gap(running: ServingProcess, body: bytes) -> float:
     replicas = [process for process in running.processes() if process.name().startswith(_REPLICA)]
     if not replicas:
-        raise PlumblineError(f"No process is named {_REPLICA}.")
+        raise PlumblineError(f"No process is named {_REPLICA}: has Ray changed its names? Look with ps.")
     for process in replicas:
         process.kill()
     psutil.wait_procs(replicas)
@@ -107,7 +97,9 @@ def _gap(running: ServingProcess, body: bytes) -> float:
         if status == http.client.OK:
             return time.monotonic() - killed
         time.sleep(_PAUSE_SECONDS)
-    raise PlumblineError(f"The replica was not replaced within {_PATIENCE_SECONDS:.0f} s.")
+    raise PlumblineError(
+        f"The replica was not replaced within {_PATIENCE_SECONDS:.0f} s; the log in --out/restart-work says more."
+    )
 
 
 def _summary(result: Mapping[str, Any]) -> str:
@@ -117,21 +109,6 @@ def _summary(result: Mapping[str, Any]) -> str:
         f"{result['memory_mb']:,} MB, {result['cpu_cores_at_rest']} of a core; without answers after a kill: "
         f"{', '.join(map(str, gaps))} s"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("PLUMBLINE_HOME", "build/home")))
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--port", type=int, default=28_100)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ which it is loaded and warmed up beside the one that answers. Writes build/bench
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -27,6 +24,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from benchmarks.serving import command
 from benchmarks.serving.home import bodies, open_home
 from benchmarks.serving.loads import BUDGET_SECONDS
 from benchmarks.serving.machine import machine
@@ -38,23 +36,17 @@ from plumbline.settings import load_settings
 from serving.load.arrivals import Segment, due_times
 from serving.load.client import send_all, send_closed
 
-OUT = Path("build/bench")
 _LEAD_SECONDS, _AFTER_SECONDS = 4.0, 0.5
 _POSTINGS = 4_000
 
 
 def main() -> None:
     """Runs the benchmark."""
-    options = _options()
-    try:
-        result = run(options)
-    except PlumblineError as error:
-        sys.stderr.write(f"swap benchmark: {error}\n")
-        sys.exit(error.exit_code)
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2)
-    (options.out / "swap.json").write_text(text + "\n", encoding="utf-8")
-    print(text if options.json else _table(result))
+    parser = command.options(__doc__, port=28_000)
+    parser.add_argument("--rate", type=float, default=463.0)
+    parser.add_argument("--swaps", type=int, default=5)
+    parser.add_argument("--every", type=float, default=4.0, help="seconds from one swap to the next")
+    command.report("swap", parser.parse_args(), run, _table)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -64,6 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         PlumblineError: There is no champion, or the endpoint does not start.
     """
     (system,) = select_systems([OURS])
+    open_home(options.home)  # says what is missing, before it is copied
     seconds = _LEAD_SECONDS + options.swaps * options.every
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
@@ -79,7 +72,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             send_closed(running.url, postings, clients=4, seconds=3.0, timeout=10.0, id_prefix="start")
             due = due_times([Segment(seconds, options.rate, options.rate)], "poisson", 0)
             if not ours.poll(60):
-                raise PlumblineError("The process that moves the alias did not start.")
+                raise PlumblineError("The process that moves the alias did not start; what it said is above.")
             ours.recv()
             start = time.monotonic() + 0.5
             ours.send(start + _LEAD_SECONDS)
@@ -93,7 +86,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 start=start,
             )
             if not ours.poll(60):
-                raise PlumblineError("The alias was not moved.")
+                raise PlumblineError("The alias was not moved; what the process that moves it said is above.")
             moved = ours.recv()
         mover.join()
     instants = np.asarray([moment - start for moment, _ in moved])
@@ -176,18 +169,6 @@ def _table(result: Mapping[str, Any]) -> str:
             f"| {title} | {row['answered']:,} | {row['p50_ms']} | {row['p99_ms']} | {row['max_ms']} | {row['late']} |"
         )
     return "\n".join(lines)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("PLUMBLINE_HOME", "build/home")))
-    parser.add_argument("--rate", type=float, default=463.0)
-    parser.add_argument("--swaps", type=int, default=5)
-    parser.add_argument("--every", type=float, default=4.0, help="seconds from one swap to the next")
-    parser.add_argument("--port", type=int, default=28_000)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ with another system, so that none always follows the same one, and drifts of the
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.serving.command import say
 from benchmarks.serving.loads import Load, Sample, put_load
 from benchmarks.serving.running import ServingProcess, serving
 from benchmarks.serving.systems import OURS, Place, System
@@ -92,12 +92,12 @@ def play(
             own = found[system.name]
             if own.failure is not None:
                 continue
-            _say(f"round {repeat + 1} of {plan.repeats}: {system.title} ({number + 1} of {len(plan.systems)}) ...")
+            say(f"round {repeat + 1} of {plan.repeats}: {system.title} ({number + 1} of {len(plan.systems)}) ...")
             try:
                 _visit(system, place(plan.systems.index(system)), plan, postings, labels, own, repeat, learn_seconds)
             except PlumblineError as error:
                 own.failure = str(error)
-                _say(f"  given up: {error}")
+                say(f"  given up: {error}")
     return found
 
 
@@ -126,7 +126,7 @@ def _visit(
             running.settle(bodies[0])
             sample = _put(running, load, plan, postings, bodies, seed)
             found.samples.setdefault(load, []).append(sample)
-            _say(_line(load, sample))
+            say(_line(load, sample))
         stopping = time.monotonic()
     found.stop_seconds.append(time.monotonic() - stopping)
 
@@ -168,8 +168,3 @@ def _line(load: Load, sample: Sample) -> str:
         f"CPU {1000 * sample.system_cpu / sample.requests_with_warm_up:.2f} ms per request, "
         f"others {sample.others_cpu:.2f} cores"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

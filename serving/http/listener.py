@@ -19,7 +19,7 @@ _BACKLOG = 2048
 _ACCEPTED_PER_ROUND = 32
 """libuv accepts one connection per listening socket and round of its loop. A round under overload takes ten
 milliseconds: a hundred new connections a second, and the others wait in the kernel for seconds with their requests in
-them. So the socket is listened on this many times; a connection to an idle server costs as many looks, some 30 µs."""
+them. So the socket is listened on this many times; a connection to an idle server costs as many calls of accept."""
 
 _PORT_PATIENCE_SECONDS = 10.0
 """How long a port is waited for that a replica before this one, killed a moment ago, still holds."""

@@ -68,8 +68,9 @@ class Shedder:
             request_id = request_id_of(given)
         except RequestRefusedError:
             return None  # a wrong header: the route says so
-        if BUDGET not in given and not self._front.drain.requested:  # which closes the connection, too
-            self.standing.setdefault(self._lines[path], StandingRefusal(error, route.lane.name))
+        line = self._lines[path]
+        if line not in self.standing and BUDGET not in given and not self._front.drain.requested:  # which closes, too
+            self.standing[line] = StandingRefusal(error, route.lane.name)
         self._front.refused(error, request_id, model=route.lane.name)
         return error, request_id
 

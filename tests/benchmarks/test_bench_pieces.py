@@ -20,7 +20,12 @@ def _free_port() -> int:
 
 def test_the_front_is_measured() -> None:
     found = uvloop.run(front.measure(64, _free_port()))
-    assert set(found) >= {"uvicorn, bare", "/v1/classify", "/v1/classify, refused at the headers"}
+    assert set(found) >= {
+        "read and written, not parsed",
+        "uvicorn, bare",
+        "/v1/classify",
+        "/v1/classify, refused at the headers",
+    }
     assert all(value > 0 for value in found.values())
 
 

@@ -71,3 +71,28 @@ def test_a_wrong_row_is_named_and_too_many_are_refused(
     with pytest.raises(RequestRefusedError) as refused:
         _parse(json.dumps({"postings": rows}).encode())
     assert [field for field, _ in refused.value.fields] == ["postings.17.title"]
+
+
+@pytest.mark.parametrize("at_once", [0, 1 << 20])
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_not_json_is_refused_in_either_way(
+    rows: list[Posting], monkeypatch: pytest.MonkeyPatch, at_once: int, word: str
+) -> None:
+    monkeypatch.setattr(intake, "_READ_AT_ONCE", at_once)
+    body = json.dumps({"postings": rows}).replace('"salary_min": null', f'"salary_min": {word}')
+    with pytest.raises(RequestRefusedError) as refused:
+        _parse(body.encode())
+    assert (refused.value.status, refused.value.title) == (400, "invalid-json")
+    rows[3]["title"] = f"{word} tester"
+    assert _parse(json.dumps({"postings": rows}).encode())[3].title == f"{word} tester"
+
+
+@pytest.mark.parametrize("at_once", [0, 1 << 20])
+def test_the_depth_that_is_allowed_holds_in_either_way(
+    rows: list[Posting], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(intake, "_READ_AT_ONCE", at_once)
+    body = json.dumps({"postings": rows}).encode()
+    assert len(asyncio.run(parse_postings(body, limit=64, max_depth=3))) == len(rows)
+    with pytest.raises(RequestRefusedError, match="more than 2 inside each other"):
+        asyncio.run(parse_postings(body, limit=64, max_depth=2))

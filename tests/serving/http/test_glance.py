@@ -127,6 +127,35 @@ def test_copies_keep_the_connection_and_are_counted(
         assert counted in served.replica.front.metrics.exposition().decode()
 
 
+def test_requests_that_are_read_in_one_round_copy_its_first_refusal(
+    settings: Settings, posting: dict[str, Any]
+) -> None:
+    body = json.dumps(posting).encode()
+    with listening(settings, max_waiting=1) as served:
+        talks = [served.connect() for _ in range(20)]
+        assert {talk.post(body).status for talk in talks} == {200}
+        copied: list[int] = []
+
+        async def all_at_once() -> None:
+            for number, talk in enumerate(talks):
+                talk.send(request(body, X_Request_ID=f"r{number}"))
+            # The loop has not looked at a socket in between: one round reads them all.
+            standing = served.replica._http._gate.shedder.standing  # type: ignore[union-attr]
+            for _ in range(20):
+                asyncio.get_running_loop().call_soon(
+                    lambda: copied.extend(refusal.copies for refusal in standing.values())
+                )
+                await asyncio.sleep(0)
+
+        served.run(all_at_once())
+        answers = [talk.read() for talk in talks]
+        assert {answer.body["request_id"] for answer in answers} == {f"r{number}" for number in range(20)}
+        assert sorted(answer.status for answer in answers) == [200] + [503] * 19
+        assert max(copied) == 18  # the first was let in, the second refused with care
+        counted = 'plumbline_requests_total{model="posting-classifier",reason="overloaded",status="503"} 19.0'
+        assert counted in served.replica.front.metrics.exposition().decode()
+
+
 def _length(answer: Any) -> int:
     return int(answer.headers["content-length"])
 
