@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feature_repo.instants import instant_of
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
+from plumbline.features.instants import instant_of
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:

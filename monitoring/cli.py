@@ -10,6 +10,7 @@ import typer
 from monitoring.generating import dashboards, rules
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
 from plumbline.errors import PlumblineError, UserError
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
@@ -43,7 +44,6 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Judges windows of a snapshot. Exit code 0 whether or not there are alerts; 4 where one was not delivered."""
-    from monitoring.window import parse_instant
 
     settings = load_settings()
     url = alert_url or settings.monitoring.alert_url
@@ -87,7 +87,7 @@ def weekly(
 ) -> None:
     """Accuracy of model versions week by week, on all labels that are finally known."""
     from monitoring.weekly import weekly_accuracy
-    from monitoring.window import Window, parse_instant
+    from monitoring.window import Window
 
     settings = load_settings()
     chosen = [name.strip() for name in models.split(",") if name.strip()]
@@ -193,7 +193,7 @@ def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the set
 
 
 def _windows(start: str | None, end: str | None, texts: list[str] | None) -> list[Any]:
-    from monitoring.window import Window, parse_instant
+    from monitoring.window import Window
 
     if texts and (start or end):
         raise UserError("Give either --start and --end, or --window, not both.")
@@ -210,7 +210,7 @@ def _last_window(settings: Settings, last: str, until: str | None, *, snapshot: 
 
     from monitoring.failure import report_failure
     from monitoring.served import newest_posting
-    from monitoring.window import Window, parse_duration, parse_instant
+    from monitoring.window import Window, parse_duration
 
     length = parse_duration(last)
     if until is not None:

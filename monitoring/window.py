@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from plumbline.errors import UserError
+from plumbline.instants import parse_instant
 
 _DAY = timedelta(days=1)
 _MOST = 100_000
@@ -70,19 +71,6 @@ class Window:
     def __str__(self) -> str:
         """`START/END`."""
         return f"{self.start.isoformat()}/{self.end.isoformat()}"
-
-
-def parse_instant(text: str) -> datetime:
-    """Reads an ISO 8601 instant or date; without a time zone it is UTC.
-
-    Raises:
-        UserError: It is not one.
-    """
-    try:
-        instant = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise UserError(f"{text!r} is not a time: write it as 2026-01-05 or 2026-01-05T00:00:00+00:00.") from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def parse_duration(text: str) -> timedelta:

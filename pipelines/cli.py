@@ -31,7 +31,7 @@ app = typer.Typer(help="Runs, compiles and submits pipelines.")
 def run(
     pipeline: PipelineArgument,
     snapshot: SnapshotOption = "latest",
-    as_of: AsOfOption = None,
+    as_of: AsOfOption = "now",
     parity: ParityOption = None,
     parity_report: ParityFileOption = None,
     reason: ReasonOption = "Started by hand.",

@@ -40,7 +40,7 @@ def submit(
     pipeline: PipelineArgument,
     host: HostOption = None,
     snapshot: SnapshotOption = "latest",
-    as_of: AsOfOption = None,
+    as_of: AsOfOption = "now",
     parity: ParityOption = None,
     parity_report: ParityFileOption = None,
     reason: ReasonOption = "Submitted by hand.",

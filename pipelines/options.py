@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.parameters import overrides_of, parity_share
+from plumbline.features.instants import instant_of
 from plumbline.settings import load_settings
 
 PipelineArgument = Annotated[str, typer.Argument(help="Name of the pipeline; `plumbline pipeline list` shows them.")]
 SnapshotOption = Annotated[str, typer.Option(help="Snapshot: id, beginning of an id, or `latest`.")]
-AsOfOption = Annotated[str | None, typer.Option(help="Instant whose knowledge is used, ISO 8601; now by default.")]
+AsOfOption = Annotated[
+    str, typer.Option(help="Instant whose knowledge is used: ISO 8601, `now`, or `latest`: after the last posting.")
+]
 ParityOption = Annotated[float | None, typer.Option(help="Share of equal feature pairs, 0..1.", min=0, max=1)]
 ParityFileOption = Annotated[Path | None, typer.Option(help="JSON that `plumbline features parity` has printed.")]
 ReasonOption = Annotated[str, typer.Option(help="Why this run is started; goes to MLflow and the audit log.")]
@@ -28,7 +30,7 @@ NoPromoteOption = Annotated[
 
 def pipeline_arguments(
     snapshot: str,
-    as_of: str | None,
+    as_of: str,
     parity: float | None,
     parity_report: Path | None,
     reason: str,
@@ -45,19 +47,11 @@ def pipeline_arguments(
     share = parity_share(parity, parity_report)
     return {
         "snapshot": snapshot,
-        "as_of": _instant(as_of),
+        "as_of": instant_of(as_of, load_settings(), snapshot=snapshot).isoformat(),
         "parity": -1.0 if share is None else share,
         "reason": reason,
         "overrides": json.dumps(overrides),
     }
-
-
-def _instant(text: str | None) -> str:
-    if text is None:
-        return datetime.now(UTC).isoformat()
-    from plumbline.registry.steps.context import instant
-
-    return instant(text).isoformat()
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:

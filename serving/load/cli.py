@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ import typer
 
 from plumbline.cli.output import JsonOption, print_json, print_result, progress_console
 from plumbline.errors import GateRefusedError
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Load on the serving endpoint.")
@@ -33,7 +34,9 @@ class MissingOption(StrEnum):
 
 UrlOption = Annotated[str | None, typer.Option(help="Address of the endpoint; default: from the settings.")]
 SnapshotOption = Annotated[str, typer.Option(help="Snapshot whose postings are sent.")]
-SinceOption = Annotated[datetime | None, typer.Option(help="Only postings published at or after this time (UTC).")]
+SinceOption = Annotated[
+    datetime | None, typer.Option(parser=parse_instant, help="Only postings published at or after this instant.")
+]
 ModelOption = Annotated[str | None, typer.Option(help="Name of the model; default: the endpoint's first.")]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="Postings per request, to the batch route.")]
 BudgetOption = Annotated[
@@ -107,15 +110,17 @@ def run(
     progress_console.print(
         f"  {requests:.0f} requests in {load_plan.seconds:g} s, after {load_plan.warm_up_seconds:g} s of warm-up ..."
     )
-    result = run_load(settings, load_plan, Postings(snapshot, _utc(since), model, batch), sending, judging)
+    result = run_load(settings, load_plan, Postings(snapshot, since, model, batch), sending, judging)
     _finish_run(result, html, out, as_json)
 
 
 @app.command("replay")
 def replay(
     url: UrlOption = None,
-    since: Annotated[datetime | None, typer.Option(help="First instant of the log that counts (UTC).")] = None,
-    until: Annotated[datetime | None, typer.Option(help="First instant that does not (UTC).")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=parse_instant, help="First instant of the log that counts.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(parser=parse_instant, help="First instant that does not.")] = None,
     speed: Annotated[float, typer.Option(help="2 sends in half the time.")] = 1.0,
     missing: Annotated[
         MissingOption, typer.Option(help="For a posting that the snapshot lacks: send another, or none.")
@@ -146,7 +151,7 @@ def replay(
     objectives = tuple(parse_slo(slo)) if slo is not None else ()
     sending = Sending(url or _address(settings), timeout, _headers(settings, header, api_key_file), processes, True)
     judging = Judging(budget_ms or settings.serving.latency_budget_ms, objectives, verify_log, hdr_log)
-    asked = Replay(snapshot, _utc(since), _utc(until), speed, missing.value, model, warm_up, seed)
+    asked = Replay(snapshot, since, until, speed, missing.value, model, warm_up, seed)
     progress_console.print(f"  replaying the prediction log at {speed:g} times its speed ...")
     _finish_run(run_replay(settings, asked, sending, judging), html, out, as_json)
 
@@ -185,7 +190,7 @@ def knee(
     settings = load_settings()
     search = Search(low, high, precision, repeats, budget_ms or settings.serving.latency_budget_ms, most_errors)
     sending = Sending(url or _address(settings), timeout, _headers(settings, header, api_key_file), processes, True)
-    asked = Postings(snapshot, _utc(since), model, batch)
+    asked = Postings(snapshot, since, model, batch)
     result = run_knee(settings, search, asked, sending, settle=settle, seconds=duration, seed=seed)
     if html is not None:
         write_knee_page(result, html)
@@ -236,10 +241,6 @@ def _headers(settings: Settings, given: list[str] | None, api_key_file: Path | N
     from serving.load.endpoint import request_headers
 
     return request_headers(settings, given or [], api_key_file)
-
-
-def _utc(instant: datetime | None) -> datetime | None:
-    return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
 def _address(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +11,13 @@ import typer
 
 from plumbline.cli.output import JsonOption, print_result, step
 from plumbline.errors import MissingInputError
+from plumbline.instants import parse_instant
 from plumbline.settings import load_settings
 
 log_app = typer.Typer(rich_markup_mode=None, help="The prediction log: counts, shipping, retention.")
 
-_Since = Annotated[datetime | None, typer.Option(help="Only records from this time on (UTC).")]
-_Until = Annotated[datetime | None, typer.Option(help="Only records before this time (UTC).")]
+_Since = Annotated[datetime | None, typer.Option(parser=parse_instant, help="Only records from this instant on.")]
+_Until = Annotated[datetime | None, typer.Option(parser=parse_instant, help="Only records before this instant.")]
 
 
 @log_app.callback(invoke_without_command=True)
@@ -27,7 +28,7 @@ def log(context: typer.Context, since: _Since = None, until: _Until = None, as_j
     from serving.prediction_log.counting import count
 
     with step("reading the prediction log"):
-        result = count(load_settings(), since=_utc(since), until=_utc(until))
+        result = count(load_settings(), since=since, until=until)
     print_result(result, as_json=as_json, title="Prediction log")
 
 
@@ -66,7 +67,3 @@ def prune(
     with step("looking for what is old"):
         pruned = prune_log(load_settings(), dry_run=dry_run)
     print_result(asdict(pruned), as_json=as_json, title="Would be deleted" if dry_run else "Deleted")
-
-
-def _utc(instant: datetime | None) -> datetime | None:
-    return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)

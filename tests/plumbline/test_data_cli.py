@@ -150,7 +150,7 @@ def test_what_cannot_be_used_is_one_sentence_and_exit_code_2(plumbline: Shell, t
         "ingest", "--generate", "--scenario", "vocabulary_shfit", "--change-point", "2026-03-02"
     )
     assert "together" in plumbline.refusal("ingest", "--generate", "--scenario", "vocabulary_shift")
-    assert "not a date" in plumbline.refusal(
+    assert "not an instant" in plumbline.refusal(
         "ingest", "--generate", "--scenario", "new_board", "--change-point", "tomorrow"
     )
     assert "no mapping says" in plumbline.refusal("validate", "--data", str(bad))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
 from plumbline.errors import UserError
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings, load_settings
 from plumbline.settings.data import GeneratorConfig
 
@@ -320,11 +321,7 @@ def _drift(name: str | None, change_point: str | None, seed: int) -> Any:
     if name is None or change_point is None:
         return None
     scenario(name)
-    try:
-        instant = datetime.fromisoformat(change_point)
-    except ValueError as error:
-        raise UserError(f"--change-point {change_point} is not a date; write it as 2026-06-15.") from error
-    return Drift(name, instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC), seed)
+    return Drift(name, parse_instant(change_point), seed)
 
 
 def _admitted(admission: Admission) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal
 from plumbline.alerts.webhook import Alert, WebhookMessage
 from plumbline.controller.state import OPEN, ControllerState, Retraining
 from plumbline.errors import UserError
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings
 
 Action = Literal["retraining", "joined", "cooldown", "already_done", "recorded", "resolved"]
@@ -95,9 +96,6 @@ def _time(alert: Alert, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(f"The annotation {name} of alert {alert.name} is not a time: {text!r}.") from error
-    if instant.tzinfo is None:
-        raise UserError(f"The annotation {name} of alert {alert.name} has no time zone: {text!r}.")
-    return instant
+        return parse_instant(text)
+    except UserError as error:
+        raise UserError(f"The annotation {name} of alert {alert.name}: {error}") from error

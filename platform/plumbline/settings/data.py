@@ -7,13 +7,17 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from plumbline.errors import UserError
+from plumbline.instants import parse_instant
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _utc_where_no_zone_is_given(value: object) -> object:
-    if isinstance(value, str) and len(value) == len("2026-01-05"):
-        return f"{value}T00:00:00+00:00"
-    return value
+def _instant(value: object) -> object:
+    try:
+        return parse_instant(value) if isinstance(value, str) else value
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
 
 class GeneratorConfig(BaseModel):
@@ -27,7 +31,7 @@ class GeneratorConfig(BaseModel):
     weeks: int = Field(default=26, ge=1)
     """Weeks that they are spread over."""
 
-    start: Annotated[AwareDatetime, BeforeValidator(_utc_where_no_zone_is_given)] = Field(
+    start: Annotated[AwareDatetime, BeforeValidator(_instant)] = Field(
         default=datetime.fromisoformat("2026-01-05T00:00:00+00:00")
     )
     """First instant of the first week, UTC."""

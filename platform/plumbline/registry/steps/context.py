@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from plumbline.errors import SettingsError, UserError
+from plumbline.errors import SettingsError
 from plumbline.registry.runs import Run, child_run
 from plumbline.registry.steps.runner import end_with_runner
 from plumbline.settings import Settings, load_settings
@@ -51,18 +50,3 @@ def step_settings(overrides: str) -> Settings:
     if not isinstance(values, dict):
         raise SettingsError(f"The pipeline's overrides must be a JSON object, not {overrides!r}.")
     return load_settings(**values)
-
-
-def instant(text: str) -> datetime:
-    """Reads an ISO 8601 instant.
-
-    Raises:
-        UserError: It is not one, or has no time zone.
-    """
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(f"{text!r} is not an ISO 8601 instant such as 2026-03-02T00:00:00+00:00.") from error
-    if value.tzinfo is None:
-        raise UserError(f"{text} has no time zone. Write {text}+00:00 for UTC.")
-    return value

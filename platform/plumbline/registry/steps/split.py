@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from plumbline.registry.steps.context import instant, open_step
+from plumbline.instants import parse_instant
+from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.training_set import TrainingSet, read_training_set, write_training_set
 
 REPORT = "split_report.json"
@@ -51,7 +52,7 @@ def split(
         model = step.settings.model
         parts = split_postings(
             whole.postings,
-            as_of=instant(as_of),
+            as_of=parse_instant(as_of),
             eval_days=model.eval_days,
             seed=model.seed,
             calibration_days=model.calibration_days,

@@ -14,7 +14,8 @@ from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import MissingInputError
 from plumbline.features.schema import FeatureSpec
-from plumbline.registry.steps.context import instant, open_step
+from plumbline.instants import parse_instant
+from plumbline.registry.steps.context import open_step
 from plumbline.settings import Settings
 from plumbline.storage import open_store
 
@@ -46,7 +47,7 @@ def build_training_set(*, run_id: str, snapshot_id: str, as_of: str, overrides: 
         Number of postings.
     """
     with open_step("build_training_set", run_id=run_id, overrides=overrides) as step:
-        settings, at = step.settings, instant(as_of)
+        settings, at = step.settings, parse_instant(as_of)
         store = SnapshotStore(open_store(settings))
         log = store.read(snapshot_id)
         _ensure_views(settings, log, snapshot_id, at)

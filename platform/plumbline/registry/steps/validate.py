@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from plumbline import __version__
 from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import GateRefusedError, MissingInputError
+from plumbline.features.instants import NOW, instant_of
 from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT
 from plumbline.registry.runs import child_run, close_left_open, open_parent
-from plumbline.registry.steps.context import instant, step_settings
+from plumbline.registry.steps.context import step_settings
 from plumbline.registry.steps.runner import end_with_runner
 from plumbline.registry.submissions import TAG_SUBMISSION
 from plumbline.settings import Settings
@@ -41,7 +41,7 @@ def validate(
 
     Args:
         snapshot: Id, beginning of an id, or `latest`.
-        as_of: ISO 8601 instant; empty is now, for runs that a schedule starts.
+        as_of: ISO 8601 instant, `now` or `latest`; empty is now, for runs that a schedule starts.
         parity: Share of equal feature pairs; negative: not measured.
         reason: Why this run was started.
         overrides: JSON object of settings for this run.
@@ -53,9 +53,9 @@ def validate(
     """
     settings = step_settings(overrides)
     end_with_runner(settings)
-    at = instant(as_of) if as_of else datetime.now(UTC)
     store = SnapshotStore(open_store(settings))
     snapshot_id = store.resolve(snapshot)
+    at = instant_of(as_of or NOW, settings, snapshot=snapshot_id)
     if settings.profile == "local":
         close_left_open(settings)  # the local runner's lock is held: whatever is open was killed
     tags = {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()}
@@ -81,7 +81,7 @@ def validate(
                 f"Offline and online features agree on {parity:.2%} of the sampled pairs; training needs all of them. "
                 "`plumbline features parity` shows which differ."
             )
-    return Validated(parent.run_id, snapshot_id, as_of or at.isoformat())
+    return Validated(parent.run_id, snapshot_id, at.isoformat())
 
 
 def _require_labels(known: int, labelled: int, classes: int, as_of: str, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The instants that commands take: ISO 8601, or a word for where the clock or the postings stand."""
+"""The instants that features and models stand at: ISO 8601, or a word for where the clock or the postings stand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from plumbline.errors import UserError
 from plumbline.features.clock import next_grid_instant
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings
 
 NOW = "now"
@@ -16,8 +17,8 @@ def instant_of(text: str, settings: Settings, *, snapshot: str = LATEST) -> date
     """Reads an instant.
 
     Args:
-        text: ISO 8601 (UTC unless it names a zone), `now`, or `latest`: the first instant of the grid after the
-            newest posting of the snapshot.
+        text: What `parse_instant` reads, `now`, or `latest`: the first instant of the grid after the newest posting
+            of the snapshot.
         settings: Where snapshots lie, and how wide the grid is.
         snapshot: Which snapshot `latest` speaks of.
 
@@ -34,9 +35,6 @@ def instant_of(text: str, settings: Settings, *, snapshot: str = LATEST) -> date
         newest = SnapshotStore(open_store(settings)).get(snapshot).last_event
         return next_grid_instant(newest, timedelta(hours=settings.features.grid_hours))
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(
-            f"{text!r} is not an instant. Give ISO 8601, as in 2024-05-01T00:00:00+00:00, or `now`, or `latest`."
-        ) from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        return parse_instant(text)
+    except UserError as error:
+        raise UserError(f"{error} `now` and `latest` are instants, too.") from error
