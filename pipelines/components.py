@@ -111,11 +111,25 @@ def evaluate(
         metrics.log_metric(name, value)
 
 
-def gate(run_id: str, parity: float, overrides: str, evaluation: Input[Dataset], verdict: Output[Dataset]) -> None:
+def gate(
+    run_id: str,
+    parity: float,
+    overrides: str,
+    evaluation: Input[Dataset],
+    model: Input[Model],
+    verdict: Output[Dataset],
+) -> None:
     """Decides between the new model and the champion."""
     from plumbline.registry.steps.gate import gate as step
 
-    step(run_id=run_id, parity=parity, overrides=overrides, evaluation=evaluation.path, folder=verdict.path)
+    step(
+        run_id=run_id,
+        parity=parity,
+        overrides=overrides,
+        evaluation=evaluation.path,
+        model=model.path,
+        folder=verdict.path,
+    )
 
 
 def register(

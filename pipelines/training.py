@@ -55,7 +55,9 @@ def training_pipeline(settings: Settings) -> BaseComponent:
             evaluation_set=parts.outputs["evaluation_set"],
             model=trained.outputs["model"],
         )
-        judged = gate(**common, parity=parity, evaluation=evaluated.outputs["evaluation"])
+        judged = gate(
+            **common, parity=parity, evaluation=evaluated.outputs["evaluation"], model=trained.outputs["model"]
+        )
         registered = register(
             **common,
             **of_snapshot,

@@ -14,7 +14,7 @@ from plumbline.registry.slices import p_worse, slice_changes
 from plumbline.settings.pipelines import GateSettings
 
 RULES = GateSettings()
-HEALTHY = Candidate(calibration_error=0.03, latency_ms=1.0, parity=1.0)
+HEALTHY = Candidate(calibration_error=0.03, processor_ms=1.0, champion_processor_ms=1.0, parity=1.0)
 CLASSES = 5
 
 
@@ -80,7 +80,6 @@ def test_the_first_model_must_beat_the_commonest_class() -> None:
         ({"parity": 0.9995}, "99.95%"),
         ({"calibration_error": 0.3}, "calibration error"),
         ({"calibration_error": float("nan")}, "calibration error"),
-        ({"latency_ms": 80.0}, "80.0 ms"),
     ],
 )
 def test_health_rejects_even_a_better_model(change: dict[str, float | None], said: str) -> None:
@@ -89,6 +88,32 @@ def test_health_rejects_even_a_better_model(change: dict[str, float | None], sai
     assert verdict.verdict == "reject"
     assert len(verdict.reasons) == 1
     assert said in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("champion", [None, 0.7])
+def test_a_model_that_is_only_slow_is_left_to_a_person(champion: float | None) -> None:
+    cost = None if champion is None else 30.0
+    candidate = dataclasses.replace(HEALTHY, processor_ms=80.0, champion_processor_ms=cost)
+    verdict = decide(_rows(challenger=0.9, champion=champion), candidate, RULES)
+    assert verdict.verdict == "review"
+    assert "lower bound" in verdict.reasons[0]
+    assert "80.0 ms" in verdict.reasons[1]
+    assert "plumbline models promote" in verdict.reasons[1]
+    assert verdict.numbers["champion_processor_ms"] == cost
+
+
+def test_a_slow_model_that_is_worse_is_rejected_for_both() -> None:
+    candidate = dataclasses.replace(HEALTHY, processor_ms=80.0)
+    verdict = decide(_rows(challenger=0.7, champion=0.8), candidate, RULES)
+    assert verdict.verdict == "reject"
+    assert "must be above zero" in verdict.reasons[0]
+    assert "80.0 ms" in verdict.reasons[-1]
+
+
+@pytest.mark.parametrize(("cost", "said"), [(32.9, "promote"), (33.1, "review")])
+def test_above_the_limit_the_champion_is_the_measure(cost: float, said: str) -> None:
+    candidate = dataclasses.replace(HEALTHY, processor_ms=cost, champion_processor_ms=30.0)
+    assert decide(_rows(challenger=0.9, champion=0.7), candidate, RULES).verdict == said
 
 
 @pytest.mark.parametrize("n", [0, 40])
@@ -183,7 +208,9 @@ def test_equal_models_pass_as_rarely_as_the_confidence_says() -> None:
 
 
 def test_a_verdict_has_a_sentence_per_broken_rule() -> None:
-    candidate = Candidate(calibration_error=0.5, latency_ms=99.0, parity=None)
+    candidate = Candidate(calibration_error=0.5, processor_ms=99.0, champion_processor_ms=None, parity=None)
     verdict: GateVerdict = decide(_rows(challenger=0.5, champion=0.9), candidate, RULES)
+    assert verdict.verdict == "reject"
     assert len(verdict.reasons) >= 4
+    assert "99.0 ms" in verdict.reasons[-1]
     assert all(reason.endswith((".", ").")) for reason in verdict.reasons)

@@ -74,7 +74,7 @@ def write_card(facts: CardFacts) -> str:
                 ("accuracy", _number(summary["accuracy"]), _interval(summary.get("accuracy_interval"))),
                 ("macro-F1", _number(summary["macro_f1"]), _interval(summary.get("macro_f1_interval"))),
                 ("postings", f"{summary['n']:,}", ""),
-                ("median latency, ms", _number(summary.get("latency_ms")), ""),
+                ("median processor time, ms", _number(facts.verdict.numbers.get("processor_ms")), ""),
             ],
         ),
         "### Per class\n" + _records(summary.get("per_class", {}), "class"),

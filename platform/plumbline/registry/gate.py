@@ -1,7 +1,8 @@
 """The gate: whether a challenger may become the champion, and every number behind the answer.
 
 Both models are judged on the same rows, which neither was trained on. With a champion there is exactly one way
-in: the lower bound of the difference is above zero. Being newer is no merit.
+in: the lower bound of the difference is above zero. Being newer is no merit. A version that is slow and otherwise good
+is left to a person: whether its answers are worth their price depends on the machines that will serve it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from plumbline.registry.slices import SliceChange, class_changes, slice_changes
 from plumbline.settings.pipelines import GateSettings
 
 Texts = Sequence[str]
+Verdict = Literal["promote", "review", "reject"]
+"""`review`: every rule holds except that of processor time; a person decides."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,11 @@ class Candidate:
     calibration_error: float
     """Expected calibration error on its evaluation rows."""
 
-    latency_ms: float
-    """Median time of one posting through the model, milliseconds."""
+    processor_ms: float
+    """Median processor time of one posting through the model, milliseconds, with serving's threads."""
+
+    champion_processor_ms: float | None
+    """The champion's, measured in turns with it; None where there is no champion."""
 
     parity: float | None
     """Share of sampled (entity, time) pairs with equal offline and online features; None: not measured."""
@@ -55,9 +61,9 @@ class Rows:
 class GateVerdict:
     """The decision and its grounds."""
 
-    verdict: Literal["promote", "reject"]
+    verdict: Verdict
     reasons: list[str]
-    """Sentences: for a rejection every rule that was broken, else why it may go in."""
+    """Sentences: every rule that was broken, else why it may go in."""
 
     numbers: dict[str, Any] = field(default_factory=dict)
     """Every figure and limit that was looked at; JSON-able."""
@@ -72,28 +78,30 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
         rules: Limits.
 
     Returns:
-        `promote` only when every rule holds.
+        `promote` only when every rule holds; `review` when only the processor time is too long.
     """
     numbers: dict[str, Any] = {"rows": len(rows.truth), "limits": rules.model_dump()}
     broken = _health(candidate, rules, numbers)
+    slow = _slowness(candidate, rules, numbers)
     if len(rows.truth) < rules.min_rows:
         broken.append(
             f"Only {len(rows.truth)} labelled rows are untouched by both models; {rules.min_rows} are needed. "
             "Wait for more labels, or evaluate on more days."
         )
-        return GateVerdict("reject", broken, numbers)
+        return GateVerdict("reject", broken + slow, numbers)
     if rows.champion is None:
         failed, passed = _against_floors(rows, rules, numbers)
     else:
         failed, passed = _against_champion(rows, rows.champion, rules, numbers)
     broken += failed
-    return GateVerdict("reject", broken, numbers) if broken else GateVerdict("promote", passed, numbers)
+    if broken:
+        return GateVerdict("reject", broken + slow, numbers)
+    return GateVerdict("review", passed + slow, numbers) if slow else GateVerdict("promote", passed, numbers)
 
 
 def _health(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) -> list[str]:
     numbers |= {
         "calibration_error": candidate.calibration_error,
-        "latency_ms": candidate.latency_ms,
         "parity": candidate.parity,
     }
     broken = []
@@ -107,9 +115,19 @@ def _health(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) 
         broken.append(
             f"The calibration error is {candidate.calibration_error:.3f}, above {rules.max_calibration_error:.3f}."
         )
-    if not candidate.latency_ms <= rules.max_latency_ms:
-        broken.append(f"One posting takes {candidate.latency_ms:.1f} ms, above {rules.max_latency_ms:.1f} ms.")
     return broken
+
+
+def _slowness(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) -> list[str]:
+    ours, champion = candidate.processor_ms, candidate.champion_processor_ms
+    numbers |= {"processor_ms": ours, "champion_processor_ms": champion}
+    if ours <= rules.max_processor_ms or (champion is not None and ours <= champion * (1 + rules.slowdown_tolerance)):
+        return []
+    beside = "" if champion is None else f" (the champion {champion:.1f} ms, in turns)"
+    return [
+        f"One posting takes {ours:.1f} ms of processor time{beside}, above {rules.max_processor_ms:.1f} ms: a person "
+        "decides whether it is worth that, with `plumbline models promote`."
+    ]
 
 
 def _against_floors(rows: Rows, rules: GateSettings, numbers: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -51,8 +51,12 @@ class GateSettings(BaseModel):
     max_calibration_error: float = Field(default=0.15, gt=0)
     """Largest expected calibration error on the evaluation rows."""
 
-    max_latency_ms: float = Field(default=15.0, gt=0)
-    """Largest median time of one posting through the model alone, milliseconds, on the machine that trains."""
+    max_processor_ms: float = Field(default=15.0, gt=0)
+    """Largest median processor time of one posting through the model, milliseconds, with serving's threads. A version
+    above it that keeps every other rule becomes the challenger, and is promoted by a person only."""
+
+    slowdown_tolerance: float = Field(default=0.10, ge=0)
+    """Above `max_processor_ms`, a version may still take this share longer than the champion, measured in turns."""
 
 
 class PipelineSettings(BaseModel):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import statistics
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import Any
 
 from plumbline.registry.content import MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.reference import reference_frame
@@ -17,14 +13,8 @@ from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.train import HISTORY
 from plumbline.registry.steps.training_set import read_training_set
 
-if TYPE_CHECKING:
-    from plumbline.model.protocol import TextClassifier
-
 SUMMARY = "evaluation.json"
 PLOTS = "plots"
-
-_TIMED = 100
-_WARM_UP = 10
 
 
 def evaluate(
@@ -55,7 +45,6 @@ def evaluate(
         calibration = read_training_set(Path(calibration_set)).postings
         scored = score(classifier, evaluation, seed=step.settings.pipelines.gate.seed)
         summary = scored.summary()
-        summary["latency_ms"] = median_latency_ms(classifier, _records(evaluation.head(_TIMED)))
         reference = reference_frame(classifier, evaluation=evaluation, calibration=calibration)
         reference.to_parquet(target / REFERENCE_FILE, index=False)
         (target / SUMMARY).write_text(json.dumps(summary, indent=2, default=float), encoding="utf-8")
@@ -70,31 +59,11 @@ def evaluate(
             "accuracy": summary["accuracy"],
             "macro_f1": summary["macro_f1"],
             "calibration_error": calibration_error(summary),
-            "latency_ms": summary["latency_ms"],
         }
         step.run.metrics(headline)
         return headline
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in record.items()} for record in frame.to_dict("records")]
-
-
 def calibration_error(summary: Mapping[str, Any]) -> float:
     """Expected calibration error of an evaluation's summary."""
     return float(summary["calibration"]["ece"])
-
-
-def median_latency_ms(model: TextClassifier, records: Sequence[Mapping[str, Any]]) -> float:
-    """Median time of one posting through the model, milliseconds.
-
-    The median, not a high quantile: the neighbours of a training machine are not the model's to answer for.
-    """
-    for record in records[:_WARM_UP]:
-        model.predict_proba([record])
-    times = []
-    for record in records:
-        start = time.perf_counter()
-        model.predict_proba([record])
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)

@@ -10,17 +10,22 @@ from typing import Any
 import pandas as pd
 
 from plumbline.registry.compare import trained_until
-from plumbline.registry.content import REFERENCE_FILE
+from plumbline.registry.content import MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.gate import Candidate, GateVerdict, Rows, decide
 from plumbline.registry.models import CHAMPION, LoadedModel, ModelRegistry
 from plumbline.registry.reference import EVALUATION, PART, PREDICTION, answer
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY, calibration_error
+from plumbline.settings import Settings
 
 VERDICT = "verdict.json"
 
 
-def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder: str) -> GateVerdict:
+_TIMED = 100
+"""Postings whose processor time is taken."""
+
+
+def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, model: str, folder: str) -> GateVerdict:
     """Judges the new model and writes `verdict.json`.
 
     Args:
@@ -28,6 +33,7 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder:
         parity: Share of equal feature pairs; negative: not measured.
         overrides: JSON object of settings for this run.
         evaluation: Folder with the evaluation's results.
+        model: Folder with the model.
         folder: Folder to write to.
     """
     with open_step("gate", run_id=run_id, overrides=overrides) as step:
@@ -38,6 +44,7 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder:
         registry = ModelRegistry(step.settings, step.run.tracking)
         version = registry.version_of(CHAMPION)
         champion = None if version is None else registry.fetch(version)
+        cost, champion_cost = _processor_ms(step.settings, Path(model) / MODEL_FOLDER, champion, rows)
         answers: list[str] | None = None
         if champion is not None:
             rows = rows[rows["event_timestamp"] >= trained_until(champion)].reset_index(drop=True)
@@ -51,7 +58,8 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, folder:
             ),
             Candidate(
                 calibration_error=calibration_error(summary),
-                latency_ms=float(summary["latency_ms"]),
+                processor_ms=cost,
+                champion_processor_ms=champion_cost,
                 parity=parity if parity >= 0 else None,
             ),
             step.settings.pipelines.gate,
@@ -76,6 +84,20 @@ def _answers(champion: LoadedModel, rows: pd.DataFrame) -> list[str]:
 
     labels, _ = answer(load_model(champion.path), rows)
     return [str(label) for label in labels]
+
+
+def _processor_ms(
+    settings: Settings, challenger: Path, champion: LoadedModel | None, rows: pd.DataFrame
+) -> tuple[float, float | None]:
+    """Of the challenger and of the champion, loaded as serving loads them."""
+    from plumbline.model.processor_time import median_processor_ms, serving_threads
+    from plumbline.model.protocol import load_model
+
+    folders = [challenger] if champion is None else [challenger, champion.path]
+    records: list[dict[Any, Any]] = rows.head(_TIMED).to_dict("records")
+    with serving_threads(settings):
+        taken = median_processor_ms([load_model(folder, settings.model.runtime) for folder in folders], records)
+    return taken[0], taken[1] if champion is not None else None
 
 
 def _log(step: Step, verdict: GateVerdict) -> None:

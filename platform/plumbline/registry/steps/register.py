@@ -11,6 +11,7 @@ from typing import Any
 from plumbline import __version__
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.registry.artifact import log_model
+from plumbline.registry.audit import AuditLog
 from plumbline.registry.card import CardFacts, write_card
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.gate import GateVerdict
@@ -108,6 +109,11 @@ def _apply(registry: ModelRegistry, version: str, verdict: GateVerdict, step: St
         registry.reject(version, sentence, numbers=verdict.numbers)
         return False
     registry.challenge(version)
+    if verdict.verdict == "review":
+        AuditLog(step.settings).append(
+            "review", subject=f"{registry.name}/{version}", why=sentence, numbers=verdict.numbers
+        )
+        return False
     if step.settings.pipelines.require_approval:
         return False
     registry.promote(version, sentence, numbers=verdict.numbers)
