@@ -12,7 +12,7 @@ import pandas as pd
 
 from plumbline.settings import Settings
 
-Step = Callable[[str], AbstractContextManager[None]]
+Step = Callable[[str], AbstractContextManager[object]]
 
 
 def prepare(

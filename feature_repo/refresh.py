@@ -18,7 +18,7 @@ def refresh(
     *,
     snapshot_id: str,
     as_of: datetime,
-    step: Callable[[str], AbstractContextManager[None]],
+    step: Callable[[str], AbstractContextManager[object]],
 ) -> dict[str, Any]:
     """Applies, builds the views for the whole snapshot, and materialises up to `as_of`.
 

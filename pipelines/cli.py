@@ -21,7 +21,7 @@ from pipelines.options import (
     headline,
     pipeline_arguments,
 )
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(help="Runs, compiles and submits pipelines.")
@@ -51,13 +51,13 @@ def run(
     from pipelines.local import run_locally
 
     definition = pipeline_named(pipeline, settings)
-    with progress_console.status(pipeline) as status:
+    with step(f"Pipeline {pipeline}") as running:
         done = run_locally(
             definition,
             arguments,
             settings,
-            on_start=lambda step: status.update(f"{step} ..."),
-            on_end=lambda step, seconds: progress_console.print(f"  {step}: {seconds:.1f} s"),
+            on_start=running.now,
+            on_end=lambda name, seconds: progress_console.print(f"  {name}: {seconds:.1f} s"),
         )
     result: dict[str, Any] = {
         "pipeline": pipeline,

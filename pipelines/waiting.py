@@ -12,6 +12,7 @@ import urllib3
 from pipelines.server import Server, quiet
 from pipelines.submit import Submitted
 from plumbline.errors import DependencyError, PlumblineError
+from plumbline.process.patience import Patience
 from plumbline.registry.submissions import find_submission
 from plumbline.settings import Settings
 
@@ -32,7 +33,7 @@ def wait_for_end(
 
     Raises:
         PlumblineError: A step failed (the error is of the step's own kind), or the run was cancelled.
-        DependencyError: It did not end in time, or the server answers no more; the run itself goes on.
+        DependencyError: No step got on, or the server answers no more; the run itself goes on.
     """
     started = time.monotonic()
     run = _ended_run(submitted, settings, server, on_state)
@@ -61,7 +62,8 @@ def wait_for_end(
 
 
 def _ended_run(submitted: Submitted, settings: Settings, server: Server, on_state: Callable[[str], None]) -> Any:
-    deadline = time.monotonic() + settings.pipelines.run_timeout_seconds
+    run: Any = None
+    patience = Patience(settings.pipelines.run_patience_seconds, sign=lambda: _progress_of(run))
     seen: str | None = None
     unanswered = 0
     while True:
@@ -82,12 +84,20 @@ def _ended_run(submitted: Submitted, settings: Settings, server: Server, on_stat
                 seen = state
             if state in _ENDED:
                 return run
-        if time.monotonic() >= deadline:
+        if patience.lost():
             raise DependencyError(
-                f"The run has not ended within {settings.pipelines.run_timeout_seconds:.0f} s and goes on: "
-                f"{submitted.url}. Raise pipelines.run_timeout_seconds, or give its steps more resources."
+                f"No step of the run has begun or ended for {patience.silent_seconds:.0f} s; it goes on: "
+                f"{submitted.url}. Raise pipelines.run_patience_seconds where steps take longer, or give them more "
+                "resources."
             )
         time.sleep(settings.pipelines.poll_seconds)
+
+
+def _progress_of(run: Any) -> list[tuple[str, str]]:
+    """What changes when a step begins or ends."""
+    details = getattr(run, "run_details", None)
+    tasks = (getattr(details, "task_details", None) or []) if details is not None else []
+    return sorted((str(task.task_id), str(task.state)) for task in tasks)
 
 
 def _told(run: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, progress_console
+from plumbline.cli.output import JsonOption, print_json, print_result, progress_console, step
 from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings, load_settings
 from serving.prediction_log.cli import log_app
@@ -42,8 +42,7 @@ def run(
         else:
             typer.echo(f"ready: {ready.url} serves {ready.name} version {ready.version} ({ready.seconds:.1f} s)")
 
-    progress_console.print(f"  starting Ray and the endpoint on {settings.serving.host}:{settings.serving.port} ...")
-    run_endpoint(settings, on_ready)
+    run_endpoint(settings, on_ready, step=step)
     progress_console.print("  stopped: requests drained, prediction log shipped")
 
 

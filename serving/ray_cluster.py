@@ -16,12 +16,15 @@ from pathlib import Path
 import psutil
 
 from plumbline.errors import PlumblineError
+from plumbline.process.patience import processor_seconds
 from plumbline.settings import Settings
+from serving.ray_ports import chosen_agent_ports
 
 _PREFIX = "plumbline-ray-"
 _LOOPBACK = "127.0.0.1"
 _MIB = 1024 * 1024
 _LEFTOVER_SECONDS = 3.0
+_TRIES = 3
 _OWN = frozenset({"gcs_server", "raylet"})
 _log = logging.getLogger(__name__)
 
@@ -34,6 +37,10 @@ _SWITCHES = {
     "RAY_worker_niceness": "0",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # Ray waits for its own processes for half a minute each. On a busy machine they need more, and a start that does
+    # not get on is given up by whoever waits for the endpoint.
+    "RAY_gcs_server_port_wait_time_s": "600",
+    "RAY_agent_register_timeout_ms": "600000",
 }
 """Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start."""
 
@@ -53,36 +60,63 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
     """
     os.environ.update(_SWITCHES)
     os.environ.pop("RAY_ADDRESS", None)  # the user's own cluster is none of our business
-    import ray
-
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
-        try:
-            ray.init(
-                address="local",
-                num_cpus=math.ceil(settings.serving.num_cpus),
-                num_gpus=math.ceil(settings.serving.num_gpus),
-                object_store_memory=settings.serving.object_store_mb * _MIB,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                namespace="plumbline",
-                _temp_dir=str(folder),
-                _node_ip_address=_LOOPBACK,
-            )
-        except (RuntimeError, OSError, ValueError, ConnectionError) as error:
-            raise PlumblineError(
-                f"Ray did not start: {error}. Its logs were in {folder}; check memory and /dev/shm with "
-                "`plumbline doctor`."
-            ) from error
+        _start(settings, folder)
         yield
     finally:
         _stop()
 
 
+def _start(settings: Settings, folder: Path) -> None:
+    """Starts Ray, at the third try at the latest: of its processes it waits for some no longer than 30 seconds, and
+    what has started once is in the disk's cache.
+    """
+    import ray
+
+    for left in reversed(range(_TRIES)):
+        try:
+            with chosen_agent_ports(_LOOPBACK):
+                ray.init(
+                    address="local",
+                    num_cpus=math.ceil(settings.serving.num_cpus),
+                    num_gpus=math.ceil(settings.serving.num_gpus),
+                    object_store_memory=settings.serving.object_store_mb * _MIB,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    namespace="plumbline",
+                    _temp_dir=str(folder),
+                    _node_ip_address=_LOOPBACK,
+                )
+        except Exception as error:  # Ray raises a bare Exception, too
+            if not left:
+                raise PlumblineError(
+                    f"Ray did not start in {_TRIES} tries: {error}. Its logs were in {folder}; check memory "
+                    "and /dev/shm with `plumbline doctor`."
+                ) from error
+            _log.warning("Ray did not start (%s); trying again.", error)
+            _stop()
+        else:
+            return
+
+
 def lost_processes() -> list[str]:
     """Names of Ray's own processes that have ended. Without them no replica is brought back: whoever runs it ends."""
     return sorted(_OWN - {child.name() for child in psutil.Process().children() if _runs(child)})
+
+
+def replica_work() -> float:
+    """Processor seconds that the replicas have used so far, building themselves included."""
+    children = psutil.Process().children(recursive=True)
+    return processor_seconds(child for child in children if _named(child).startswith("ray::ServeReplica"))
+
+
+def _named(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -9,6 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,19 +18,22 @@ import httpx
 
 from plumbline.errors import MissingInputError, PlumblineError, PortBusyError
 from plumbline.process.marks import RUN_VARIABLE
+from plumbline.process.patience import Patience
 from plumbline.process.ports import require_free_port
 from plumbline.process.watchdog import Watchdog
 from plumbline.settings import Settings
 from serving.access.guard import Guard
 from serving.oip.grpc_server import require_port
 from serving.prediction_log.shipper import ship_or_warn
-from serving.ray_cluster import lost_processes, private_ray, session_folder
+from serving.ray_cluster import lost_processes, private_ray, replica_work, session_folder
 from serving.telemetry.logs import LogRelay
 
 _PORT_PATIENCE_SECONDS = 3.0
 _PORT_SETTING = "--port or PLUMBLINE_SERVING__PORT"
 _RELAY = "log.socket"
 _log = logging.getLogger(__name__)
+
+Step = Callable[[str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,13 @@ class _Stopped(BaseException):
     """A signal asked us to stop. Like KeyboardInterrupt it passes every `except Exception` on its way."""
 
 
-def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
+def run(settings: Settings, on_ready: Callable[[Ready], None], *, step: Step) -> None:
     """Serves until SIGTERM or SIGINT; leaves no process behind, and every prediction in the object store.
 
     Args:
         settings: The installation's settings.
         on_ready: Told once the endpoint has made a real prediction.
+        step: Shows a step's name and time.
 
     Raises:
         PortBusyError: A port is taken. Nothing was started.
@@ -75,12 +80,16 @@ def run(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
                 session_folder() as folder,
                 # Open for longer than Ray: the replica's last words are those about its end.
                 contextlib.closing(LogRelay(folder / _RELAY)),
-                private_ray(settings, folder),
+                contextlib.ExitStack() as running,
             ):
+                with step("Start Ray"):
+                    running.enter_context(private_ray(settings, folder))
                 _arm()  # Ray installs a handler of its own when it starts
-                _deploy(settings, folder / _RELAY)
+                with step(f"Start the replica: load version {version}, warm it up"):
+                    _deploy(settings, folder / _RELAY)
                 url = address_of(settings)
-                _wait_until_ready(settings, url, folder)
+                with step("Wait for its first prediction"):
+                    _wait_until_ready(settings, url, folder)
                 seconds = time.monotonic() - start
                 name, alias = settings.tracking.model_name, settings.serving.model_alias
                 on_ready(Ready(url, name, version, alias, seconds, os.getpid()))
@@ -158,9 +167,9 @@ def _replica_message() -> str:
 
 
 def _wait_until_ready(settings: Settings, url: str, folder: Path) -> None:
-    deadline = time.monotonic() + settings.serving.start_timeout_seconds
     reason = "it does not answer"
-    while time.monotonic() < deadline:
+    patience = Patience(settings.serving.start_patience_seconds, work=replica_work, sign=lambda: reason)
+    while not patience.lost():
         with contextlib.suppress(httpx.TransportError):
             response = httpx.get(f"{url}/readyz", timeout=10.0)
             if response.status_code == httpx.codes.OK:
@@ -173,6 +182,8 @@ def _wait_until_ready(settings: Settings, url: str, folder: Path) -> None:
 def _attend(settings: Settings, url: str) -> None:
     """Ships the log and sees that the endpoint is alive, until a signal comes. Ray restarts a lost replica."""
     last_alive = time.monotonic()
+    # A new replica is given as long as the first one was.
+    patience = Patience(settings.serving.start_patience_seconds, work=replica_work, sign=lambda: last_alive)
     while True:
         time.sleep(settings.serving.log.ship_seconds)
         ship_or_warn(settings)
@@ -183,8 +194,7 @@ def _attend(settings: Settings, url: str) -> None:
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"{url}/healthz", timeout=settings.serving.log.ship_seconds)
             last_alive = time.monotonic()
-        # A new replica is given as long as the first one was.
-        if time.monotonic() - last_alive > settings.serving.start_timeout_seconds:
+        if patience.lost():
             silent = time.monotonic() - last_alive
             raise PlumblineError(f"The endpoint at {url} has not answered for {silent:.0f} s: no replica came up.")
 

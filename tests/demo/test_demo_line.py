@@ -1,9 +1,10 @@
-"""The whole line on a small stream: killed at three points, then run to its end, twice over the same state."""
+"""The whole line on a small stream: stopped and killed at three points, gone on with each time, to its end."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 SMALL = ("--rows", "3000", "--weeks", "12", "--load-seconds", "3", "--load-rate", "40", "--parity-pairs", "300")
+RESUME = ("--resume",)
 NEEDED_FIGURES = (
     "seconds_total",
     "peak_rss_mb",
@@ -52,7 +54,7 @@ class Line:
         self.out = folder / "out"
         self.ports = (_free_port(), _free_port())
 
-    def start(self, log: Path) -> subprocess.Popen[bytes]:
+    def start(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "PLUMBLINE_HOME": str(self.home),
@@ -61,7 +63,7 @@ class Line:
         }
         with log.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "plumbline", "demo", *SMALL, "--out", str(self.out)],
+                [sys.executable, "-m", "plumbline", "demo", *arguments, "--out", str(self.out)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
@@ -86,6 +88,26 @@ def _wait_for(log: Path, text: str, run: subprocess.Popen[bytes], seconds: float
         time.sleep(0.2)
 
 
+def _wait_until_nothing_is_left(line: Line, where: str) -> None:
+    deadline = time.monotonic() + 60
+    while line.left_running() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert line.left_running() == [], where
+
+
+def _assert_report_of_what_there_is(line: Line, log: Path) -> None:
+    report = json.loads((line.out / "report.json").read_text())
+    assert report["outcome"] == "stopped"
+    assert [stage["state"] for stage in report["stages"]][:3] == ["done", "failed", "not_run"]
+    assert report["stages"][1]["error"] == "Stopped by SIGTERM."
+    assert report["rows"]["admitted"] > 0
+    advised = shlex.split(report["resume"])
+    assert advised == [f"PLUMBLINE_HOME={line.home}", "plumbline", "demo", *RESUME, "--out", str(line.out)]
+    said = log.read_text(errors="replace").splitlines()[-1]
+    assert "Features: Stopped by SIGTERM." in said
+    assert report["resume"] in said
+
+
 def _figure(report: dict[str, object], path: str) -> object:
     value: object = report
     for name in path.split("."):
@@ -96,29 +118,31 @@ def _figure(report: dict[str, object], path: str) -> object:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_killed_at_three_points_and_then_run_to_the_end(tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+def test_stopped_and_killed_at_three_points_and_gone_on_with_to_the_end(tmp_path: Path) -> None:
     line = Line(tmp_path)
     points = (
-        ("Apply, build, join, materialise, compare ...", 3.0, signal.SIGTERM),
-        ("Training pipeline ...", 8.0, signal.SIGKILL),
-        ("Start Ray Serve and the controller ...", 6.0, signal.SIGKILL),
+        ("Apply, build, join, materialise, compare ...", 3.0, signal.SIGTERM, 130),
+        ("Training pipeline ...", 8.0, signal.SIGKILL, -signal.SIGKILL),
+        ("Start Ray Serve and the controller ...", 6.0, signal.SIGKILL, -signal.SIGKILL),
     )
-    for number, (text, seconds_after, how) in enumerate(points):
-        log = tmp_path / f"killed-{number}.log"
-        run = line.start(log)
+    for number, (text, seconds_after, how, code) in enumerate(points):
+        log = tmp_path / f"ended-{number}.log"
+        run = line.start(log, *(SMALL if number == 0 else RESUME))
         _wait_for(log, text, run)
         time.sleep(seconds_after)
         run.send_signal(how)
-        run.wait(60)
-        deadline = time.monotonic() + 30
-        while line.left_running() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert line.left_running() == [], text
+        assert run.wait(120) == code
+        _wait_until_nothing_is_left(line, text)
+        if how == signal.SIGTERM:
+            _assert_report_of_what_there_is(line, log)
 
-    log = tmp_path / "whole.log"
-    run = line.start(log)
-    assert run.wait(600) == 0, log.read_text(errors="replace")
+    log = tmp_path / "rest.log"
+    run = line.start(log, *RESUME)
+    assert run.wait(900) == 0, log.read_text(errors="replace")
+    said = log.read_text(errors="replace")
+    assert "1/7 Postings: done before" in said
+    assert "3/7 Training: done before" in said
     assert line.left_running() == []
     report = json.loads((line.out / "report.json").read_text())
     for path in NEEDED_FIGURES:
@@ -130,6 +154,9 @@ def test_killed_at_three_points_and_then_run_to_the_end(tmp_path: Path) -> None:
     assert report["prediction_log"]["count"] == report["load"]["log"]["answered"]
     assert report["monitor"]["drifted_window_alerts"] >= 1
     assert report["loop"]["retrained"] is True
+    assert report["outcome"] == "done"
+    assert {stage["state"] for stage in report["stages"]} == {"done"}
+    assert report["resume"] is None
     page = (line.out / "report.html").read_text()
     assert page.count("<svg") >= 6
     assert 'src="http' not in page

@@ -53,9 +53,8 @@ class Installation:
         own = {
             "PLUMBLINE_HOME": str(self.settings.home),
             "PLUMBLINE_SERVING__GRPC_PORT": "0",
-            # What else runs on the machine must decide nothing here: neither refuse a request nor end a start.
+            # What else runs on the machine must decide nothing here.
             "PLUMBLINE_SERVING__LATENCY_BUDGET_MS": "5000",
-            "PLUMBLINE_SERVING__START_TIMEOUT_SECONDS": "180",
         }
         return {**names, **own, **more}
 

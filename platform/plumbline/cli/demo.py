@@ -22,6 +22,7 @@ def demo(
     load_rate: Annotated[float, typer.Option(help="Open-loop load, postings per second.", min=1)] = 100.0,
     load_seconds: Annotated[float, typer.Option(help="Seconds that the load lasts.", min=1)] = 20.0,
     parity_pairs: Annotated[int, typer.Option(help="Pairs to compare offline and online features on.", min=1)] = 1_200,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run on this home ended.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Runs the whole line: postings, features, training, serving, monitoring, the loop, the report."""
@@ -40,7 +41,7 @@ def demo(
         load_seconds=load_seconds,
         parity_pairs=parity_pairs,
     )
-    figures = run_demo(options, load_settings())
+    figures = run_demo(options, load_settings(), resume=resume)
     if as_json:
         print_json(figures)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -12,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from plumbline.process.progress import Running, shown
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
@@ -50,9 +51,8 @@ def print_rows(rows: list[Mapping[str, Any]], *, as_json: bool, title: str) -> N
 
 
 @contextmanager
-def step(text: str) -> Iterator[None]:
-    """Shows what is being done, and how long it took once it is done."""
-    start = time.monotonic()
-    with progress_console.status(f"{text} ..."):
-        yield
-    progress_console.print(f"  {text}: {time.monotonic() - start:.1f} s")
+def step(text: str) -> Iterator[Running]:
+    """Shows what is being done, for how long, and what happens inside; then how long it took."""
+    with shown(progress_console, text) as running:
+        yield running
+    progress_console.print(f"  {text}: {running.seconds:.1f} s", soft_wrap=True, markup=False)

@@ -59,14 +59,16 @@ def bootstrap(
         What was done: `champion`, `trained`, and what the steps answered.
 
     Raises:
-        GateRefusedError: The first model does not pass the gate.
+        GateRefusedError: The gate did not let the first model in: a run after it trains no second one from the same
+            postings, it only says so again.
         PlumblineError: A step failed.
     """
     for service in _NEEDED:
         wait_until(service, check_of(service, settings), timeout_seconds=timeout_seconds, tell=tell)
     if _on_postgres(settings):
         wait_until("postgres", check_of("postgres", settings), timeout_seconds=timeout_seconds, tell=tell)
-    champion = _champion()
+    versions = answer_of(["models", "list"])["rows"]
+    champion = next((row for row in versions if _CHAMPION in str(row["aliases"]).split(", ")), None)
     if champion is not None:
         return _refresh(champion, tell)
     snapshots = answer_of(["data", "snapshots"])["rows"]
@@ -79,16 +81,14 @@ def bootstrap(
             ingested = answer_of(["data", "ingest", *words])
         snapshot, last_event = str(ingested["snapshot_id"]), str(ingested["last_event"])
     instant = as_of or _end_of_day(last_event)
+    _require_untried(versions, snapshot, instant)
     tell(f"features as of {instant}")
     prepared = answer_of(["features", "prepare", "--snapshot", snapshot, "--as-of", instant, "--pairs", str(pairs)])
     share = float(prepared["parity"]["share"])
     trained = _train(settings, snapshot, instant, share, tell)
     if not trained["promoted"]:
-        reasons = " ".join(trained["gate"]["reasons"])
-        raise GateRefusedError(
-            f"The gate kept the first model (version {trained['model_version']}) out: {reasons} Give more or cleaner "
-            "labelled postings, or promote it by hand with `plumbline models promote`."
-        )
+        gate = trained["gate"]
+        raise _kept_out(str(trained["model_version"]), str(gate["verdict"]), " ".join(gate["reasons"]))
     return {
         "champion": str(trained["model_version"]),
         "trained": True,
@@ -104,9 +104,22 @@ def _on_postgres(settings: Settings) -> bool:
     return url is not None and url.get_secret_value().startswith("postgres")
 
 
-def _champion() -> dict[str, Any] | None:
-    rows = answer_of(["models", "list"])["rows"]
-    return next((row for row in rows if _CHAMPION in str(row["aliases"]).split(", ")), None)
+def _require_untried(versions: list[dict[str, Any]], snapshot: str, as_of: str) -> None:
+    """A Job that is started again would train the same model, and be refused again."""
+    for row in versions:
+        if row["gate"] in ("reject", "review") and row["as_of"] == as_of:
+            known = answer_of(["models", "show", str(row["version"])])
+            if known["snapshot_id"] == snapshot:
+                raise _kept_out(str(known["version"]), str(known["gate"]), str(known["reasons"]))
+
+
+def _kept_out(version: str, verdict: str, reasons: str) -> GateRefusedError:
+    override = "" if verdict == "review" else " --override-gate"
+    return GateRefusedError(
+        f"The gate did not let the first model (version {version}) in: {reasons} `plumbline models show {version}` has "
+        f"its figures. To serve it nevertheless, run `plumbline models promote {version}{override} --reason ...`; to "
+        "train another, ingest other postings with `plumbline data ingest`."
+    )
 
 
 def _refresh(champion: dict[str, Any], tell: Tell) -> dict[str, Any]:

@@ -8,19 +8,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 from plumbline.errors import DependencyError, GateRefusedError, IntegrityError, PlumblineError, UserError
 from plumbline.process.marks import RUN_VARIABLE
+from plumbline.process.patience import Patience, processor_seconds
 
 _ERRORS: dict[int, type[PlumblineError]] = {
     kind.exit_code: kind for kind in (UserError, GateRefusedError, DependencyError, IntegrityError)
 }
 _TAIL_LINES = 12
+_TAIL_BYTES = 2_000
+_LOOK_SECONDS = 0.3
+_PATIENCE_SECONDS = 300.0
+"""Without any work or word of a service; however long it works is no matter."""
+
+T = TypeVar("T")
 
 
 class Commands:
@@ -29,7 +37,12 @@ class Commands:
     def __init__(self, *, logs: Path, run_id: str, settings_variables: Mapping[str, str]) -> None:
         self._logs = logs
         self._environment = {**os.environ, **settings_variables, RUN_VARIABLE: run_id}
-        self._count = 0
+        self._count = len(list(logs.glob("*.log")))
+        self._latest: Path | None = None
+
+    def last_line(self) -> str:
+        """What the command that was started last has said last."""
+        return "" if self._latest is None else _last_line(self._latest)
 
     def result(self, *arguments: str) -> dict[str, Any]:
         """Runs a command with `--json` and returns what it printed.
@@ -82,7 +95,8 @@ class Commands:
     def _log_path(self, arguments: tuple[str, ...]) -> Path:
         self._count += 1
         words = [word for word in arguments[:3] if not word.startswith("-") and "/" not in word]
-        return self._logs / f"{self._count:02d}-{'-'.join(words)}.log"
+        self._latest = self._logs / f"{self._count:02d}-{'-'.join(words)}.log"
+        return self._latest
 
     @staticmethod
     def _line(arguments: tuple[str, ...]) -> list[str]:
@@ -97,42 +111,80 @@ class Service:
         self._process = process
         self._log = log
 
-    def wait_ready(self, url: str, *, timeout_seconds: float) -> None:
-        """Waits until the address answers 200.
+    def last_line(self) -> str:
+        """What it has said last."""
+        return _last_line(self._log)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process.poll() is None
+
+    def wait_for(self, ask: Callable[[], T | None], what: str) -> T:
+        """Asks until there is an answer, as long as the service lives and gets on.
+
+        Args:
+            ask: None while there is no answer; a service that cannot be reached has none.
+            what: What is waited for, for the message.
 
         Raises:
             PlumblineError: The service ended, with the kind of its exit code.
-            DependencyError: It did not answer in time.
+            DependencyError: It has neither worked nor said anything for minutes.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while time.monotonic() < deadline:
+        patience = Patience(_PATIENCE_SECONDS, work=self._work, sign=lambda: self._log.stat().st_size)
+        while True:
             code = self._process.poll()
             if code is not None:
                 raise _error_of(self._arguments, code, self._log)
             try:
-                if httpx.get(url, timeout=2.0).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass  # not listening yet: what this loop waits for
-            time.sleep(0.3)
-        raise DependencyError(f"{url} did not become ready within {timeout_seconds:.0f} s; see {self._log}.")
+                found = ask()
+            except httpx.HTTPError:
+                found = None  # not listening yet, or too busy to answer now
+            if found is not None:
+                return found
+            if patience.lost():
+                raise DependencyError(
+                    f"{what} did not come, and nothing has moved for {patience.silent_seconds:.0f} s; see {self._log}."
+                )
+            time.sleep(_LOOK_SECONDS)
 
-    def stop(self, *, timeout_seconds: float) -> None:
-        """Ends the service in order; what does not end in time is left to the watchdog.
+    def wait_ready(self, url: str) -> None:
+        """Waits until the address answers 200; see `wait_for`."""
+        self.wait_for(lambda: httpx.get(url, timeout=10.0).status_code == httpx.codes.OK or None, f"200 from {url}")
+
+    def stop(self) -> None:
+        """Ends the service in order; one that does not end is left to the watchdog.
 
         Raises:
             PlumblineError: It had ended before, or did not end in order.
         """
-        if self._process.poll() is None:
+        if self.alive:
             self._process.send_signal(signal.SIGTERM)
-        try:
-            code = self._process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise PlumblineError(
-                f"`plumbline {' '.join(self._arguments)}` did not stop within {timeout_seconds:.0f} s; see {self._log}."
-            ) from error
+        patience = Patience(_PATIENCE_SECONDS, work=self._work)
+        while (code := self._process.poll()) is None:
+            if patience.lost():
+                raise PlumblineError(
+                    f"`plumbline {' '.join(self._arguments)}` was asked to stop, and nothing has moved for "
+                    f"{patience.silent_seconds:.0f} s; see {self._log}."
+                )
+            time.sleep(_LOOK_SECONDS)
         if code not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
             raise _error_of(self._arguments, code, self._log)
+
+    def _work(self) -> float:
+        try:
+            process = psutil.Process(self._process.pid)
+            return processor_seconds([process, *process.children(recursive=True)])
+        except psutil.NoSuchProcess:
+            return 0.0
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _error_of(arguments: tuple[str, ...], code: int, log: Path) -> PlumblineError:

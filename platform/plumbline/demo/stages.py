@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from plumbline import paths
-from plumbline.demo.commands import Commands, Service
+from plumbline.demo.commands import Commands
 from plumbline.demo.options import DemoOptions
 from plumbline.demo.progress import Progress
+from plumbline.demo.services import Services
 from plumbline.demo.timeline import Timeline, plan
-from plumbline.errors import DependencyError, PlumblineError
+from plumbline.demo.weekly import mean_accuracy, with_and_without
+from plumbline.errors import GateRefusedError, MissingInputError
 from plumbline.settings import Settings
-
-_SERVING_READY_SECONDS = 120.0
-_CONTROLLER_READY_SECONDS = 60.0
-_LOOP_SECONDS = 300.0
-_SWAP_SECONDS = 30.0
-_STOP_SECONDS = 60.0
 
 
 @dataclass
-class Story:
-    """One run of the line: what it was asked, what it has found out so far."""
+class DemoRun:
+    """One run of the line: what it was asked for, what it has found out so far."""
 
     options: DemoOptions
     settings: Settings
     progress: Progress
     commands: Commands
     figures: dict[str, Any] = field(default_factory=dict)
-    services: dict[str, Service] = field(default_factory=dict)
+    resumed: bool = False
+
+    def __post_init__(self) -> None:
+        """Services start once a stage needs them."""
+        self.services = Services(self.settings, self.commands)
 
     @property
     def timeline(self) -> Timeline:
@@ -46,46 +43,39 @@ class Story:
         """The snapshot that every later stage works on."""
         return str(self.figures["snapshot_id"])
 
+    def answer(self, *arguments: str) -> dict[str, Any]:
+        """What a command answers."""
+        return self.commands.result(*arguments)
 
-def play(story: Story) -> dict[str, Any]:
-    """Runs all stages.
-
-    Returns:
-        Every figure, nested by subject.
-
-    Raises:
-        PlumblineError: A stage failed.
-    """
-    for number, (title, stage) in enumerate(_STAGES, start=1):
-        story.progress.heading(f"{number}/{len(_STAGES)} {title}")
-        stage(story)
-    return story.figures
+    def step(self, name: str) -> Any:
+        """Shows a step with what its command says."""
+        return self.progress.step(name, inside=self.commands.last_line)
 
 
-def _postings(story: Story) -> None:
-    options, commands = story.options, story.commands
+def _postings(run: DemoRun) -> None:
+    options = run.options
     if options.data is None:
         source: tuple[str, ...] = (
             "--generate", "--rows", str(options.rows), "--weeks", str(options.weeks), "--seed", str(options.seed),
         )  # fmt: skip
     else:
         source = ("--data", str(options.data), "--mapping", str(options.mapping))
-    with story.progress.step("Read, check, mask, snapshot") as step:
-        real = commands.result("data", "ingest", *source)
+    with run.step("Read, check, mask, snapshot") as step:
+        real = run.answer("data", "ingest", *source)
         rows = real["rows"]
-        step.came_out(
+        step.result(
             f"{rows['read']:,} read, {rows['admitted']:,} admitted, {rows['quarantined']:,} quarantined, "
             f"{sum(real['masked'].values()):,} personal details masked"
         )
     timeline = plan(datetime.fromisoformat(real["first_event"]), datetime.fromisoformat(real["last_event"]))
-    with story.progress.step(f"Let {options.scenario} set in") as step:
-        stream = commands.result(
+    with run.step(f"Inject {options.scenario}") as step:
+        stream = run.answer(
             "data", "ingest", *source,
             "--scenario", options.scenario, "--change-point", timeline.change_point.isoformat(),
             *(() if options.data is None else ("--seed", str(options.seed))),
         )  # fmt: skip
-        step.came_out(f"true change point {timeline.change_point.date()}, snapshot {stream['snapshot_id'][:12]}")
-    story.figures |= {
+        step.result(f"true change point {timeline.change_point.date()}, snapshot {stream['snapshot_id'][:12]}")
+    run.figures |= {
         "rows": rows,
         "postings": real,
         "stream": stream,
@@ -94,44 +84,47 @@ def _postings(story: Story) -> None:
     }
 
 
-def _features(story: Story) -> None:
-    with story.progress.step("Apply, build, join, materialise, compare") as step:
-        prepared = story.commands.result(
+def _features(run: DemoRun) -> None:
+    with run.step("Apply, build, join, materialise, compare") as step:
+        prepared = run.answer(
             "features", "prepare",
-            "--snapshot", story.snapshot,
-            "--as-of", story.timeline.first_training.isoformat(),
-            "--pairs", str(story.options.parity_pairs),
+            "--snapshot", run.snapshot,
+            "--as-of", run.timeline.first_training.isoformat(),
+            "--pairs", str(run.options.parity_pairs),
         )  # fmt: skip
         parity = prepared["parity"]
-        step.came_out(
+        step.result(
             f"parity {parity['matched']:,} of {parity['checked']:,} pairs "
             f"({parity['expired']:,} expired, {parity['missing']:,} missing)"
         )
-    story.figures |= {"features": prepared, "parity": parity}
+    run.figures |= {"features": prepared, "parity": parity}
 
 
-def _training(story: Story) -> None:
-    with story.progress.step("Training pipeline") as step:
-        run = story.commands.result(
+def _training(run: DemoRun) -> None:
+    if "training" not in run.figures:
+        _train(run)
+    trained = run.figures["training"]
+    if not trained["promoted"]:
+        _require_promoted(run, trained)
+
+
+def _train(run: DemoRun) -> None:
+    with run.step("Training pipeline") as step:
+        trained = run.answer(
             "pipeline", "run", "training",
-            "--snapshot", story.snapshot,
-            "--as-of", story.timeline.first_training.isoformat(),
-            "--parity", str(story.figures["parity"]["share"]),
+            "--snapshot", run.snapshot,
+            "--as-of", run.timeline.first_training.isoformat(),
+            "--parity", str(run.figures["parity"]["share"]),
         )  # fmt: skip
-        metrics = run["metrics"]
-        step.came_out(
-            f"version {run['model_version']}: accuracy {metrics['accuracy']:.3f}, macro-F1 {metrics['macro_f1']:.3f} "
-            f"on {metrics['n']:,} later postings; gate: {run['gate']['verdict']}"
+        metrics = trained["metrics"]
+        step.result(
+            f"version {trained['model_version']}: accuracy {metrics['accuracy']:.3f}, macro-F1 "
+            f"{metrics['macro_f1']:.3f} on {metrics['n']:,} later postings; gate: {trained['gate']['verdict']}"
         )
-    if not run["promoted"]:
-        raise PlumblineError(
-            f"The gate kept the first model out: {'; '.join(run['gate']['reasons'])} "
-            "Look at the run in MLflow, and give more or cleaner labelled postings."
-        )
-    story.figures |= {
-        "training": run,
+    run.figures |= {
+        "training": trained,
         "model": {
-            "version": run["model_version"],
+            "version": trained["model_version"],
             "accuracy": metrics["accuracy"],
             "macro_f1": metrics["macro_f1"],
             "n_eval": metrics["n"],
@@ -140,51 +133,58 @@ def _training(story: Story) -> None:
     }
 
 
-def _serving(story: Story) -> None:
-    settings, commands = story.settings, story.commands
-    with story.progress.step("Start Ray Serve and the controller") as step:
-        # Nobody asks over gRPC here, and its port may belong to another endpoint of this machine.
-        story.services["serve"] = commands.service(
-            "serve", "run", settings_variables={"PLUMBLINE_SERVING__GRPC_PORT": "0"}
-        )
-        story.services["controller"] = commands.service(
-            "controller", "run",
-            settings_variables={"PLUMBLINE_CONTROLLER__LABEL_WAIT_DAYS": str(story.timeline.label_wait.days)},
-        )  # fmt: skip
-        story.services["controller"].wait_ready(
-            f"{_controller_url(settings)}/healthz", timeout_seconds=_CONTROLLER_READY_SECONDS
-        )
-        story.services["serve"].wait_ready(f"{_serving_url(settings)}/readyz", timeout_seconds=_SERVING_READY_SECONDS)
-        step.came_out(f"{_serving_url(settings)} serves version {_served_version(settings)}")
-    start, _ = story.timeline.clean_window
-    with story.progress.step("Open-loop load") as step:
-        load = commands.result(
+def _require_promoted(run: DemoRun, trained: dict[str, Any]) -> None:
+    """A person may have promoted meanwhile what the gate did not."""
+    version, verdict = str(trained["model_version"]), trained["gate"]["verdict"]
+    try:
+        promoted = str(run.answer("models", "show", "champion")["version"]) == version
+    except MissingInputError:
+        promoted = False
+    if promoted:
+        return
+    reasons = " ".join(trained["gate"]["reasons"])
+    override = "" if verdict == "review" else " --override-gate"
+    kept = "left the first model to a person" if verdict == "review" else "kept the first model out"
+    raise GateRefusedError(
+        f"The gate {kept}: {reasons} `plumbline models show {version}` has its figures; to serve it nevertheless, run "
+        f"`plumbline models promote {version}{override} --reason ...` first."
+    )
+
+
+def _serving(run: DemoRun) -> None:
+    settings, services = run.settings, run.services
+    services.start(run.timeline, run.progress)
+    run.figures["serving"] = {"url": services.serving_url, "version": services.served_version()}
+    start, _ = run.timeline.clean_window
+    with run.step("Open-loop load") as step:
+        load = run.answer(
             "load", "run",
-            "--url", _serving_url(settings),
-            "--rate", str(story.options.load_rate),
-            "--duration", str(story.options.load_seconds),
-            "--snapshot", story.snapshot,
+            "--url", services.serving_url,
+            "--rate", str(run.options.load_rate),
+            "--duration", str(run.options.load_seconds),
+            "--snapshot", run.snapshot,
             "--verify-log",
-            "--since", start.strftime("%Y-%m-%dT%H:%M:%S"),
+            "--since", start.isoformat(),
         )  # fmt: skip
-        step.came_out(
+        step.result(
             f"{load['rate']:.0f}/s: p50 {load['p50_ms']:.1f}, p95 {load['p95_ms']:.1f}, p99 {load['p99_ms']:.1f} ms "
             f"(budget {settings.serving.latency_budget_ms:.0f} ms), {load['errors']} errors"
         )
-    with story.progress.step("Count the prediction log") as step:
-        log = commands.result("serve", "log")
-        step.came_out(f"{log['count']:,} predictions, warm-up included")
-    story.figures |= {"load": load, "prediction_log": log}
+    with run.step("Count the prediction log") as step:
+        log = run.answer("serve", "log")
+        step.result(f"{log['count']:,} predictions, warm-up included")
+    run.figures |= {"load": load, "prediction_log": log}
 
 
-def _monitoring(story: Story) -> None:
-    timeline = story.timeline
+def _monitoring(run: DemoRun) -> None:
+    timeline = run.timeline
+    run.services.start(timeline, run.progress)
     windows = {"clean": timeline.clean_window, "drifted": timeline.drifted_window}
-    with story.progress.step("Compare both windows with the model's reference") as step:
-        answer = story.commands.result(
+    with run.step("Compare both windows with the model's reference") as step:
+        answer = run.answer(
             "monitor", "run",
-            "--snapshot", story.snapshot,
-            "--alert-url", f"{_controller_url(story.settings)}/webhook/alertmanager",
+            "--snapshot", run.snapshot,
+            "--alert-url", f"{run.services.controller_url}/webhook/alertmanager",
             *(
                 word
                 for start, end in windows.values()
@@ -192,69 +192,80 @@ def _monitoring(story: Story) -> None:
             ),
         )  # fmt: skip
         found = dict(zip(windows, answer["windows"], strict=True))
-        step.came_out(
+        step.result(
             f"clean window: {found['clean']['alerts']} alerts; drifted window: {found['drifted']['alerts']} alerts"
         )
-    story.figures["monitor"] = {
+    run.figures["monitor"] = {
         "clean_window_alerts": found["clean"]["alerts"],
         "drifted_window_alerts": found["drifted"]["alerts"],
         "windows": found,
     }
 
 
-def _loop(story: Story) -> None:
-    settings = story.settings
-    before = _served_version(settings)
-    retrain: dict[str, Any] | None = None
-    after = before
-    if story.figures["monitor"]["drifted_window_alerts"]:
-        with story.progress.step("Controller: features, retraining, gate") as step:
-            retrain = _wait_for_retraining(settings)
-            step.came_out(f"version {retrain['model_version']}, gate: {retrain['gate_verdict']}")
-        with story.progress.step("Serving follows the champion") as step:
-            champion = story.commands.result("models", "show", "champion")
-            after = _wait_for_version(settings, str(champion["version"]))
-            step.came_out(f"served version {before} → {after}, no restart")
+def _loop(run: DemoRun) -> None:
+    services, before = run.services, str(run.figures["serving"]["version"])
+    services.start(run.timeline, run.progress)
+    loop: dict[str, Any] = {
+        "retrained": False, "gate_verdict": None, "served_version_before": before, "served_version_after": before,
+        "retraining": None, "weekly": [], "audit": [],
+    }  # fmt: skip
+    run.figures["loop"] = loop
+    if run.figures["monitor"]["drifted_window_alerts"]:
+        _retrain(run, loop)
+        with run.step("Serving follows the champion") as step:
+            after = str(run.answer("models", "show", "champion")["version"])
+            services.wait_for_version(after)
+            loop["served_version_after"] = after
+            step.result(f"served version {before} → {after}, no restart")
     else:
-        story.progress.say("  No alert was raised on the drifted window, so there was nothing to retrain for.")
-    timeline = story.timeline
-    with story.progress.step("Accuracy by week") as step:
+        run.progress.print("  No alert was raised on the drifted window, so there was nothing to retrain for.")
+    _weekly(run, loop)
+    loop["audit"] = run.answer("controller", "audit")["rows"]
+
+
+def _retrain(run: DemoRun, loop: dict[str, Any]) -> None:
+    services = run.services
+    with run.progress.step("Controller: features, retraining, gate", inside=services.retraining_step) as step:
+        broken = services.first_retraining() if run.resumed else None
+        if broken is not None and broken["state"] in ("failed", "cancelled"):
+            run.answer("controller", "retry", str(broken["id"]))
+        retraining = services.wait_for_retraining()
+        loop |= {"retrained": True, "gate_verdict": retraining["gate_verdict"], "retraining": retraining}
+        waits = f"; `plumbline controller approve {retraining['id']}`" if retraining["gate_verdict"] == "review" else ""
+        step.result(f"version {retraining['model_version']}, gate: {retraining['gate_verdict']}{waits}")
+
+
+def _weekly(run: DemoRun, loop: dict[str, Any]) -> None:
+    timeline = run.timeline
+    before, after = loop["served_version_before"], loop["served_version_after"]
+    with run.step("Accuracy by week") as step:
         versions = sorted({before, after}, key=int)
-        weekly = story.commands.result(
+        weekly = run.answer(
             "monitor", "weekly",
-            "--snapshot", story.snapshot,
+            "--snapshot", run.snapshot,
             "--start", timeline.clean_window[0].isoformat(),
             "--end", timeline.end.isoformat(),
             "--models", ",".join(versions),
         )  # fmt: skip
-        rows = _with_and_without(weekly["rows"], before=before, after=after, since=timeline.retraining)
+        rows = with_and_without(weekly["rows"], before=before, after=after, since=timeline.retraining)
+        loop["weekly"] = rows
         later = [row for row in rows if datetime.fromisoformat(row["week"]) >= timeline.retraining]
         if later:
-            step.came_out(
-                f"after retraining: {_mean(later, 'with_loop'):.3f} with the loop, "
-                f"{_mean(later, 'without_loop'):.3f} without"
+            step.result(
+                f"after retraining: {mean_accuracy(later, 'with_loop'):.3f} with the loop, "
+                f"{mean_accuracy(later, 'without_loop'):.3f} without"
             )
-    story.figures["loop"] = {
-        "retrained": retrain is not None,
-        "gate_verdict": None if retrain is None else retrain["gate_verdict"],
-        "served_version_before": before,
-        "served_version_after": after,
-        "retraining": retrain,
-        "weekly": rows,
-        "audit": story.commands.result("controller", "audit")["rows"],
-    }
 
 
-def _close(story: Story) -> None:
-    with story.progress.step("Stop serving and the controller"):
-        for service in story.services.values():
-            service.stop(timeout_seconds=_STOP_SECONDS)
-    story.figures["mlflow_ui"] = "plumbline models ui"
-    story.figures["home"] = str(story.settings.home)
-    story.figures["tracking"] = str(paths.tracking_dir(story.settings))
+def _close(run: DemoRun) -> None:
+    with run.progress.step("Stop serving and the controller"):
+        run.services.stop()
+    run.figures["mlflow_ui"] = "plumbline models ui"
+    run.figures["home"] = str(run.settings.home)
+    run.figures["tracking"] = str(paths.tracking_dir(run.settings))
 
 
-_STAGES: tuple[tuple[str, Callable[[Story], None]], ...] = (
+STAGES: tuple[tuple[str, Callable[[DemoRun], None]], ...] = (
     ("Postings", _postings),
     ("Features", _features),
     ("Training", _training),
@@ -263,69 +274,3 @@ _STAGES: tuple[tuple[str, Callable[[Story], None]], ...] = (
     ("The loop", _loop),
     ("Closing", _close),
 )
-
-
-def _serving_url(settings: Settings) -> str:
-    return f"http://{settings.serving.host}:{settings.serving.port}"
-
-
-def _controller_url(settings: Settings) -> str:
-    return f"http://{settings.controller.host}:{settings.controller.port}"
-
-
-def _served_version(settings: Settings) -> str:
-    answer = httpx.get(f"{_serving_url(settings)}/v1/models", timeout=10.0)
-    answer.raise_for_status()
-    return str(answer.json()["models"][0]["version"])
-
-
-def _wait_for_version(settings: Settings, version: str) -> str:
-    deadline = time.monotonic() + _SWAP_SECONDS
-    while (served := _served_version(settings)) != version:
-        if time.monotonic() > deadline:
-            raise DependencyError(f"Serving still answers with version {served}; the champion is {version}.")
-        time.sleep(0.5)
-    return served
-
-
-def _wait_for_retraining(settings: Settings) -> dict[str, Any]:
-    """The controller's first retraining, once it has ended."""
-    deadline = time.monotonic() + _LOOP_SECONDS
-    while time.monotonic() < deadline:
-        answer = httpx.get(f"{_controller_url(settings)}/status", timeout=10.0)
-        answer.raise_for_status()
-        for retrain in answer.json()["retrainings"]:
-            if retrain["state"] == "failed":
-                raise PlumblineError(f"The retraining failed: {retrain['error']}")
-            if retrain["state"] in {"promoted", "rejected"}:
-                return dict(retrain)
-        time.sleep(0.5)
-    raise DependencyError(f"The controller did not finish a retraining within {_LOOP_SECONDS:.0f} s.")
-
-
-def _with_and_without(rows: list[dict[str, Any]], *, before: str, after: str, since: datetime) -> list[dict[str, Any]]:
-    """Accuracy per week of the model that the loop served then, and of the first model kept for ever."""
-    by_week: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in rows:
-        by_week.setdefault(row["week"], {})[str(row["model_version"])] = row
-    result = []
-    for week, versions in sorted(by_week.items()):
-        served = after if datetime.fromisoformat(week) >= since else before
-        result.append(
-            {
-                "week": week,
-                "n": versions[before]["n"],
-                "served_version": served,
-                "with_loop": versions[served]["accuracy"],
-                "without_loop": versions[before]["accuracy"],
-                "with_loop_interval": versions[served].get("accuracy_interval"),
-                "without_loop_interval": versions[before].get("accuracy_interval"),
-            }
-        )
-    return result
-
-
-def _mean(rows: list[dict[str, Any]], name: str) -> float:
-    """Mean over weeks, weighted by their postings."""
-    total = sum(row["n"] for row in rows)
-    return float(sum(row[name] * row["n"] for row in rows) / total) if total else float("nan")

@@ -92,8 +92,8 @@ class PipelineSettings(BaseModel):
     timeout_seconds: float = Field(default=5.0, gt=0)
     """How long the KFP API server may take to accept a connection."""
 
-    run_timeout_seconds: float = Field(default=3600.0, gt=0)
-    """How long `pipeline submit --wait` waits for the end of a run."""
+    run_patience_seconds: float = Field(default=3600.0, gt=0)
+    """`pipeline submit --wait` waits for the end of a run until no step of it has begun or ended for so long."""
 
     poll_seconds: float = Field(default=5.0, gt=0)
     """Time between two looks at a run that is waited for."""

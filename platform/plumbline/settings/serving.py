@@ -79,8 +79,9 @@ class ServingSettings(BaseModel):
     object_store_mb: int = Field(default=80, ge=76)
     """Ray's shared-memory store, MiB. Requests never pass through it; 76 is Ray's minimum."""
 
-    start_timeout_seconds: float = Field(default=90.0, gt=0)
-    """The endpoint must be ready within this time, else the start fails."""
+    start_patience_seconds: float = Field(default=120.0, gt=0)
+    """An endpoint that does not become ready, or does not answer any more, is given up once its replica has neither
+    worked nor said anything new for so long."""
 
     drain_seconds: float = Field(default=5.0, gt=0)
     """Requests in flight are given this long when the endpoint stops."""

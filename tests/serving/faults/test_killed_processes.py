@@ -27,7 +27,6 @@ def test_killed_replicas_and_a_killed_ray_lose_nothing_that_was_answered(install
         settings.home,
         PLUMBLINE_SERVING__LOG__SEGMENT_SECONDS="2",
         PLUMBLINE_SERVING__LOG__SHIP_SECONDS="0.5",
-        PLUMBLINE_SERVING__START_TIMEOUT_SECONDS="200",
     )
     with served:
         with Clients(served.url, "killed", posting=installation.posting) as clients:

@@ -23,7 +23,7 @@ It holds no secret; it is the same for every role.
     "access" (dict "required" .Values.serving.auth.required "keys_dir" (ternary "/etc/plumbline-keys" nil .Values.serving.auth.required))
     "model_alias" .Values.serving.modelAlias
     "drain_file" "/tmp/draining"
-    "start_timeout_seconds" (int .Values.serving.startTimeoutSeconds)
+    "start_patience_seconds" (int .Values.serving.startPatienceSeconds)
     "log" (dict
       "segment_seconds" (int .Values.serving.logSegmentSeconds)
       "retention_days" (ternary (int .Values.serving.logRetention.days) nil (gt (int .Values.serving.logRetention.days) 0))))
