@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import math
 import os
@@ -16,9 +15,11 @@ from pathlib import Path
 import psutil
 
 from plumbline.errors import PlumblineError
+from plumbline.locks import exclusive, try_exclusive
 from plumbline.settings import Settings
 
 _PREFIX = "plumbline-ray-"
+_LOCK = "lock"
 _LOOPBACK = "127.0.0.1"
 _MIB = 1024 * 1024
 _LEFTOVER_SECONDS = 3.0
@@ -121,16 +122,16 @@ def _is_ray(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def session_folder() -> Iterator[Path]:
-    """A new folder under a short path (a socket's path may have 107 characters); old ones are cleared away.
+    """A new folder under a short path; old ones are cleared away.
 
+    The path of a socket in it may have 107 characters on Linux, 103 on macOS.
     The folder is locked while its process lives, so that one that a killed process left can be told.
     """
     root = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - short on purpose
     for old in root.glob(f"{_PREFIX}*"):
         _remove_if_orphaned(old)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder / _LOCK):
         try:
             yield folder
         finally:
@@ -138,9 +139,8 @@ def session_folder() -> Iterator[Path]:
 
 
 def _remove_if_orphaned(folder: Path) -> None:
-    try:
-        with (folder / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not (folder / _LOCK).is_file():
+        return  # being made at this moment
+    with contextlib.suppress(OSError), try_exclusive(folder / _LOCK) as free:  # OSError: another user's
+        if free:
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return  # in use, another user's, or being made at this moment
