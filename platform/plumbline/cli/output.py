@@ -11,12 +11,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
-progress_console = Console(stderr=True, highlight=False)
-_result_console = Console(highlight=False)
+# No markup: `plumbline[serving]` and a path with brackets are text.
+progress_console = Console(stderr=True, highlight=False, markup=False)
+_result_console = Console(highlight=False, markup=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -53,6 +55,6 @@ def print_rows(rows: list[Mapping[str, Any]], *, as_json: bool, title: str) -> N
 def step(text: str) -> Iterator[None]:
     """Shows what is being done, and how long it took once it is done."""
     start = time.monotonic()
-    with progress_console.status(f"{text} ..."):
+    with progress_console.status(escape(f"{text} ...")):
         yield
     progress_console.print(f"  {text}: {time.monotonic() - start:.1f} s")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from plumbline.errors import DependencyError, GateRefusedError, IntegrityError, PlumblineError, UserError
+from plumbline.process.children import plumbline_line
 from plumbline.process.marks import RUN_VARIABLE
 
 _ERRORS: dict[int, type[PlumblineError]] = {
@@ -41,7 +41,7 @@ class Commands:
         log = self._log_path(arguments)
         with log.open("wb") as errors:
             done = subprocess.run(
-                self._line((*arguments, "--json")),
+                plumbline_line(*arguments, "--json"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -70,7 +70,7 @@ class Commands:
         log = self._log_path(arguments)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                self._line(arguments),
+                plumbline_line(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -83,10 +83,6 @@ class Commands:
         self._count += 1
         words = [word for word in arguments[:3] if not word.startswith("-") and "/" not in word]
         return self._logs / f"{self._count:02d}-{'-'.join(words)}.log"
-
-    @staticmethod
-    def _line(arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "plumbline", *arguments]
 
 
 class Service:
