@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -39,6 +39,13 @@ _SWITCHES = {
 """Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start."""
 
 
+class _NoFolders(list[str]):
+    """Stays empty. Ray would add the working folder, and workers would import a user's `serving/` from there."""
+
+    def extend(self, _: Iterable[str]) -> None:
+        """Adds nothing."""
+
+
 @contextlib.contextmanager
 def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
     """Starts Ray, and stops every process of it at the end, whatever happened.
@@ -55,6 +62,7 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
     os.environ.update(_SWITCHES)
     os.environ.pop("RAY_ADDRESS", None)  # the user's own cluster is none of our business
     import ray
+    from ray.job_config import JobConfig
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
@@ -70,6 +78,7 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
                 namespace="plumbline",
                 _temp_dir=str(folder),
                 _node_ip_address=_LOOPBACK,
+                job_config=JobConfig(_py_driver_sys_path=_NoFolders()),
             )
         except (RuntimeError, OSError, ValueError, ConnectionError) as error:
             raise PlumblineError(

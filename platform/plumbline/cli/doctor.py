@@ -56,9 +56,23 @@ def doctor(
     else:
         settings = load_settings()
         findings = [check(settings) for check in _CHECKS] + _versions()
-    print_rows([asdict(finding) for finding in findings], as_json=as_json, title="Doctor")
+    _print(findings, as_json=as_json)
     if any(finding.verdict == "problem" for finding in findings):
         raise typer.Exit(2)
+
+
+def _print(findings: list[Finding], *, as_json: bool) -> None:
+    """Advice goes below the table: in a narrow column its commands could not be copied."""
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print_rows(rows, as_json=True, title="Doctor")
+        return
+    print_rows(
+        [{name: row[name] for name in ("check", "verdict", "found")} for row in rows], as_json=False, title="Doctor"
+    )
+    for finding in findings:
+        if finding.advice:
+            typer.echo(f"{finding.check}: {finding.advice}")
 
 
 def _cores(_: Settings) -> Finding:
