@@ -23,6 +23,7 @@ ENV PATH=/opt/plumbline/bin:/usr/local/bin:/usr/bin:/bin \
     PLUMBLINE_CONFIG=/etc/plumbline/plumbline.yaml \
     PLUMBLINE_HOME=/var/lib/plumbline \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     LANG=C.UTF-8 \
     XDG_CACHE_HOME=/tmp/.cache \

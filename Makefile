@@ -1,16 +1,18 @@
 # The same few commands for a person and for CI. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# A Python 3.11 to 3.13; found, or brought by uv, where none is named.
+PYTHON ?=
+# Which build of PyTorch: cpu, or what uv's --torch-backend takes (auto: for the GPU of this machine).
+TORCH ?= cpu
 UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
-# A folder of wheels, where one is configured for pip: uv does not read that setting by itself.
-FIND_LINKS := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),)
 # Bytecode is compiled at installation: the line starts many short processes, and importing from source
 # costs each of them several seconds.
-UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(FIND_LINKS)
+UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+TORCH_OPTIONS = TORCH=$(TORCH) requirements/torch.sh $(BIN)/uv $(BIN)/python
 ROLES := features pipelines serving monitoring controller tracking demo
 
 DATA ?=
@@ -22,24 +24,21 @@ VALUES ?=
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*##/ { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Plumbline needs Python 3.11; $(PYTHON) is another. Run: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
 	@echo "Creating $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@requirements/venv.sh $(VENV) $(UV_VERSION) $(PYTHON)
 
 $(VENV)/.installed-demo: requirements/demo.lock pyproject.toml | $(BIN)/uv
 	@echo "Installing what the demo needs (about 200 packages; minutes on a first run) ..."
-	@$(UV_INSTALL) -r requirements/demo.lock
+	@options=$$($(TORCH_OPTIONS)) && $(UV_INSTALL) $$options -r requirements/demo.lock
 	@$(UV_INSTALL) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements/dev.lock requirements/chart.lock pyproject.toml | $(BIN)/uv
 	@echo "Installing what tests and checks need ..."
-	@$(UV_INSTALL) -r requirements/dev.lock
+	@options=$$($(TORCH_OPTIONS)) && $(UV_INSTALL) $$options -r requirements/dev.lock
 	@# The Helm engine's metadata asks for Python 3.12 although it runs on 3.11; uv has no switch for that.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python --no-deps \
 	  -r requirements/chart.lock
@@ -64,6 +63,8 @@ lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@# As it is on a Mac: a name of Linux alone is an error there.
+	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python helm/generate.py --check
 	@mkdir -p build/proto && $(call compile-proto,build/proto) && for file in build/proto/*; do \
@@ -85,9 +86,9 @@ bench-drift: $(VENV)/.installed-dev
 $(BENCH_VENV)/.installed: requirements/bench.lock pyproject.toml | $(BIN)/uv
 	@echo "Installing LitServe and BentoML into $(BENCH_VENV) ..."
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BENCH_VENV)
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BENCH_VENV)/bin/python $(FIND_LINKS) \
-	  -r requirements/bench.lock
-	@$(BIN)/uv pip install --quiet --no-deps --python $(BENCH_VENV)/bin/python $(FIND_LINKS) --editable .
+	@options=$$($(TORCH_OPTIONS)) && $(BIN)/uv pip install --quiet --compile-bytecode \
+	  --python $(BENCH_VENV)/bin/python $$options -r requirements/bench.lock
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BENCH_VENV)/bin/python --editable .
 	@touch $@
 
 .PHONY: bench-serving
@@ -107,36 +108,33 @@ format: $(VENV)/.installed-dev ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# One lock file per role holds on Linux and macOS and for Python 3.11 to 3.13, by markers.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+  --no-emit-index-url
+
 .PHONY: lock
 lock: | $(BIN)/uv ## Resolve the lock files again (names and versions only)
-	@# An existing pin of torch would be taken for the CUDA build, with gigabytes below it: resolve it afresh.
-	@set -e; resolve() { touch $$2; sed -i '/^torch==/d' $$2; \
-	  $(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) --no-annotate --no-header \
-	    --no-emit-index-url --no-emit-find-links pyproject.toml --extra $$1 -o $$2 $$3; \
-	  sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' $$2; }; \
-	resolve dev requirements/dev.lock; \
-	for role in $(ROLES); do resolve $$role requirements/$$role.lock "--constraint requirements/dev.lock"; done
-	@# The benchmark's other servers beside the model's packages, at the versions of the platform where they can be.
-	@set -e; mkdir -p build; touch requirements/bench.lock; sed -i '/^torch==/d' requirements/bench.lock; \
-	grep -vE '^(torch|opentelemetry-[a-z-]+)==' requirements/dev.lock > build/bench-constraints.txt; \
-	$(BIN)/uv pip compile --quiet --python-version 3.11 $(FIND_LINKS) --no-annotate --no-header --no-emit-index-url \
-	  --no-emit-find-links pyproject.toml requirements/bench.in --extra model --constraint build/bench-constraints.txt \
-	  -o requirements/bench.lock; \
-	sed -i 's/^torch==\(.*\)+cpu$$/torch==\1/' requirements/bench.lock
-	@# The CUDA image alone takes the index's own build of torch; images are built with pinned tools.
-	@set -e; mkdir -p build; grep -v '^torch==' requirements/dev.lock > build/constraints.txt; \
-	compile="$(BIN)/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url"; \
-	$$compile pyproject.toml --extra serving --constraint build/constraints.txt -o requirements/serving-cuda.lock; \
-	{ printf '%s\n' pip setuptools wheel; sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml; } | \
-	  $$compile - -o requirements/build.lock
+	@set -e; compile="$(COMPILE) --config-file requirements/uv.toml pyproject.toml"; \
+	$$compile --extra dev -o requirements/dev.lock; \
+	for role in $(ROLES); do \
+	  $$compile --extra $$role --constraint requirements/dev.lock -o requirements/$$role.lock; \
+	done; mkdir -p build; \
+	: The other servers of the benchmark beside the packages of the model, at the versions here where they can be.; \
+	grep -vE '^opentelemetry-[a-z-]+==' requirements/dev.lock > build/bench-constraints.txt; \
+	$$compile requirements/bench.in --extra model --constraint build/bench-constraints.txt -o requirements/bench.lock
 	@! grep -lE '^nvidia-(cu|nccl)' $(filter-out %-cuda.lock,$(wildcard requirements/*.lock)) || \
-	  { echo "The lock files took torch's CUDA build: point PIP_FIND_LINKS to a folder with its CPU wheel." >&2; exit 1; }
+	  { echo "The lock files took torch's CUDA build: requirements/uv.toml is of another version." >&2; exit 1; }
+	@# The CUDA image alone takes what the CUDA build needs; images are built with pinned tools.
+	@set -e; $(COMPILE) --no-config pyproject.toml --extra serving --constraint requirements/dev.lock \
+	  -o requirements/serving-cuda.lock; \
+	{ printf '%s\n' pip setuptools wheel; sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml; } | \
+	  $(COMPILE) --no-config - -o requirements/build.lock
 
 # In a descriptor pool of their own: a client of the same protocol in the same process has registered the same names
 # in the default one.
 compile-proto = $(BIN)/python -m grpc_tools.protoc --proto_path=serving/oip --python_out=$(1) --pyi_out=$(1) \
-  open_inference.proto && sed -i 's/_descriptor_pool\.Default()/_descriptor_pool.DescriptorPool()/' \
-  $(1)/open_inference_pb2.py
+  open_inference.proto && sed -i.before 's/_descriptor_pool\.Default()/_descriptor_pool.DescriptorPool()/' \
+  $(1)/open_inference_pb2.py && rm $(1)/open_inference_pb2.py.before
 
 .PHONY: proto
 proto: $(VENV)/.installed-dev ## Generate the messages of the inference protocol again

@@ -22,6 +22,8 @@ from typing import Any
 
 import httpx
 
+from plumbline.process.children import plumbline_line
+
 PATIENCE_SECONDS = 1200
 POSTING = {
     "posting_id": "first", "event_timestamp": "2026-05-20T00:00:00Z", "company": "Example", "board": "example.org",
@@ -110,15 +112,14 @@ class Release:
 def under_load(release: Release, rate: float, seconds: float) -> dict[str, Any]:
     """Upgrades and rolls back while an open loop of requests goes on."""
     release.name_champion()
-    plumbline = (sys.executable, "-m", "plumbline")
     with tempfile.TemporaryDirectory() as home:
         env = {"PLUMBLINE_HOME": home}
         if (key := release.key()) is not None:
             env["PLUMBLINE_SERVING__ACCESS__API_KEY"] = key
-        run(*plumbline, "data", "ingest", "--generate", "--rows", "2000", "--weeks", "8", env=env)
+        run(*plumbline_line("data", "ingest", "--generate", "--rows", "2000", "--weeks", "8"), env=env)
         load = subprocess.Popen(
-            [*plumbline, "load", "run", "--url", release.address(), "--rate", str(rate), "--duration", str(seconds),
-             "--json"],
+            plumbline_line("load", "run", "--url", release.address(), "--rate", str(rate), "--duration", str(seconds),
+                           "--json"),
             env={**os.environ, **env}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         time.sleep(10)

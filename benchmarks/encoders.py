@@ -32,8 +32,9 @@ from plumbline.data.generator import GeneratorConfig, generate
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.protocol import TextClassifier, import_trainer, load_model
 from plumbline.settings.model import ModelSettings, RuntimeSettings, TransformerSettings
+from plumbline.system import processor_name
 from serving.tuning.measure import measure
-from serving.tuning.run import cpu_name, device_of
+from serving.tuning.run import device_of
 from serving.tuning.search import Rule
 
 REQUESTS_PER_SECOND = 100_000
@@ -133,7 +134,7 @@ def main() -> None:
         for title, description in postings[["title", "description"]].tail(2000).itertuples(index=False, name=None)
     ]
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    machine = {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": cuda, "python": platform.python_version(),
+    machine = {"cpu": processor_name(), "cores": os.cpu_count(), "gpu": cuda, "python": platform.python_version(),
                "torch": torch.__version__, "load_average": os.getloadavg()[0]}  # fmt: skip
     characters = sum(len(record["description"]) for record in records) // len(records)
     print(f"{machine['cpu']}, {machine['cores']} cores, {cuda or 'no GPU here: nothing below is of one'}; "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 
 from plumbline.data.generator import GeneratorConfig, generate
+from plumbline.system import peak_memory_mib
 
 
 def main(rows: int) -> None:
@@ -14,8 +14,7 @@ def main(rows: int) -> None:
     start = time.monotonic()
     made = sum(len(frame) for frame in generate(GeneratorConfig(rows=rows)))
     seconds = time.monotonic() - start
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{made:,} postings in {seconds:.1f} s ({made / seconds:,.0f}/s), peak memory {peak_mib:.0f} MiB")
+    print(f"{made:,} postings in {seconds:.1f} s ({made / seconds:,.0f}/s), peak memory {peak_memory_mib():.0f} MiB")
 
 
 if __name__ == "__main__":

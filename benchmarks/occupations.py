@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +27,7 @@ from plumbline.model.classifier import PostingModel
 from plumbline.model.evaluate import predict
 from plumbline.model.train import train
 from plumbline.settings.model import ModelSettings
+from plumbline.system import peak_memory_mib, processor_name
 
 SPLITS = {"last 2 weeks": (13, 15), "last 3": (12, 15), "last 4": (11, 15), "weeks 11-13": (10, 13),
           "weeks 9-11": (8, 11), "weeks 7-9": (6, 9)}  # fmt: skip
@@ -179,13 +178,13 @@ def main() -> None:
     times = serving_times(postings, terms)
     print(", ".join(f"{name} {value:.0f}" for name, value in times.items()))
     report = {
-        "machine": {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()},
+        "machine": {"cores": os.cpu_count(), "processor": processor_name()},
         "splits": SPLITS,
         "seeds": arguments.seeds,
         "settings": ModelSettings().model_dump(),
         "results": results.to_dict("records"),
         "serving": times,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_memory_mib(),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from plumbline.features.clock import micros, next_grid_instant
 from plumbline.features.leftovers import sweep
 from plumbline.features.shared_views import publish_views
 from plumbline.features.views import BuiltViews, record_file, view_file, views_dir
+from plumbline.files import atomic_write
 from plumbline.settings import Settings
 
 
@@ -102,15 +101,12 @@ def _after_everything(postings: pd.DataFrame, grid: timedelta) -> datetime:
 
 def _replace(target: Path, content: pa.Table | bytes) -> None:
     """Writes to a temporary name, then renames; leaves nothing behind when it fails."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        if isinstance(content, bytes):
-            temporary.write_bytes(content)
-        else:
-            pq.write_table(content, temporary, compression="zstd", coerce_timestamps="us")
-        temporary.replace(target)
+        with atomic_write(target) as temporary:
+            if isinstance(content, bytes):
+                temporary.write_bytes(content)
+            else:
+                pq.write_table(content, temporary, compression="zstd", coerce_timestamps="us")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
@@ -118,5 +114,3 @@ def _replace(target: Path, content: pa.Table | bytes) -> None:
                 "PLUMBLINE_HOME to a larger disk."
             ) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 
 from plumbline.errors import DependencyError, MissingInputError, PlumblineError
 from plumbline.features.views import built_views
+from plumbline.process.children import plumbline_line
 from plumbline.settings import Settings
 
 
@@ -34,7 +34,7 @@ class FeatureBuild:
             return
         line = ["features", "build", "--snapshot", snapshot, "--as-of", until.isoformat(), "--json"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "plumbline", *line],
+            plumbline_line(*line),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

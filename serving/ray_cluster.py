@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import math
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
 from plumbline.errors import PlumblineError
+from plumbline.locks import exclusive, try_exclusive
 from plumbline.process.patience import processor_seconds
 from plumbline.settings import Settings
 from serving.ray_ports import chosen_agent_ports
 
 _PREFIX = "plumbline-ray-"
+_LOCK = "lock"
 _LOOPBACK = "127.0.0.1"
 _MIB = 1024 * 1024
 _LEFTOVER_SECONDS = 3.0
@@ -43,6 +44,13 @@ _SWITCHES = {
     "RAY_agent_register_timeout_ms": "600000",
 }
 """Environment of the Ray processes. Ray reads it once, when it is imported and when its processes start."""
+
+
+class _NoFolders(list[str]):
+    """Stays empty. Ray would add the working folder, and workers would import a user's `serving/` from there."""
+
+    def extend(self, _: Iterable[str]) -> None:
+        """Adds nothing."""
 
 
 @contextlib.contextmanager
@@ -73,6 +81,7 @@ def _start(settings: Settings, folder: Path) -> None:
     what has started once is in the disk's cache.
     """
     import ray
+    from ray.job_config import JobConfig
 
     for left in reversed(range(_TRIES)):
         try:
@@ -88,6 +97,7 @@ def _start(settings: Settings, folder: Path) -> None:
                     namespace="plumbline",
                     _temp_dir=str(folder),
                     _node_ip_address=_LOOPBACK,
+                    job_config=JobConfig(_py_driver_sys_path=_NoFolders()),
                 )
         except Exception as error:  # Ray raises a bare Exception, too
             if not left:
@@ -155,16 +165,16 @@ def _is_ray(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def session_folder() -> Iterator[Path]:
-    """A new folder under a short path (a socket's path may have 107 characters); old ones are cleared away.
+    """A new folder under a short path; old ones are cleared away.
 
+    The path of a socket in it may have 107 characters on Linux, 103 on macOS.
     The folder is locked while its process lives, so that one that a killed process left can be told.
     """
     root = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - short on purpose
     for old in root.glob(f"{_PREFIX}*"):
         _remove_if_orphaned(old)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(folder / _LOCK):
         try:
             yield folder
         finally:
@@ -172,9 +182,8 @@ def session_folder() -> Iterator[Path]:
 
 
 def _remove_if_orphaned(folder: Path) -> None:
-    try:
-        with (folder / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not (folder / _LOCK).is_file():
+        return  # being made at this moment
+    with contextlib.suppress(OSError), try_exclusive(folder / _LOCK) as free:  # OSError: another user's
+        if free:
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return  # in use, another user's, or being made at this moment

@@ -39,6 +39,12 @@ def emscad_file() -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _path_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line sets PYTHONSAFEPATH for its children: a test that ran it in this process has left it."""
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Local profile with its home in a temporary folder."""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from plumbline.cli.output import step
 from plumbline.errors import DependencyError, MissingInputError
+from plumbline.process.children import plumbline_line
 from plumbline.settings import Settings, load_settings
 
 ROWS, WEEKS, SEED = 12_000, 26, 7
@@ -141,7 +141,7 @@ def prediction_log(home: Path) -> dict[str, int]:
 
 def _command(home: Path, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "plumbline", *arguments, "--json"],
+        plumbline_line(*arguments, "--json"),
         env={**os.environ, "PLUMBLINE_HOME": str(home)},
         capture_output=True,
         text=True,

@@ -225,4 +225,5 @@ def _stop(process: subprocess.Popen[bytes], run_id: str) -> None:
 def busy_seconds() -> float:
     """CPU seconds that all processes of the machine have used."""
     times: Any = psutil.cpu_times()
-    return float(times.user + times.nice + times.system + times.irq + times.softirq + getattr(times, "steal", 0.0))
+    # Linux tells more kinds apart than macOS does.
+    return float(sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal")))

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from plumbline.errors import MissingInputError, UserError
+from plumbline.process.children import plumbline_line
 
 VENV = Path(sys.executable).parent
 BENCH_VENV = Path(".venv-bench/bin")
@@ -87,7 +88,7 @@ def _script(name: str) -> str:
 
 
 def _ours(place: Place) -> list[str]:
-    return [sys.executable, "-m", "plumbline", "serve", "run", "--port", str(place.port)]
+    return plumbline_line("serve", "run", "--port", str(place.port))
 
 
 def _uvicorn(module: str) -> Callable[[Place], list[str]]:

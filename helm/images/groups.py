@@ -14,14 +14,16 @@ PyTorch four times on a node; so what several roles have in common becomes a lay
                                           └─ monitoring
 
 Each group is written as a requirements file, to OUT/cpu/<group>.txt or OUT/cuda/cuda.txt: PyTorch's two builds have
-the same version, so their wheels are fetched apart. Runs in the image's builder: standard
-library only.
+the same version, so their wheels are fetched apart. Runs in the image's builder, with the
+tools of build.lock.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+from packaging.markers import Marker
 
 MODEL_ROLES = ("controller", "pipelines", "serving", "monitoring")
 LINE_ROLES = ("pipelines", "serving", "monitoring")
@@ -31,9 +33,13 @@ CUDA_ROLE = "serving-cuda"
 
 
 def read_lock(path: Path) -> frozenset[str]:
-    """Pins of a lock file, without comments."""
-    lines = (line.split("#", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return frozenset(line for line in lines if line)
+    """Pins of a lock file that this system and Python need, without comments and markers."""
+    found = set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        pin, _, marker = (part.strip() for part in line.partition("#")[0].partition(";"))
+        if pin and (not marker or Marker(marker).evaluate()):
+            found.add(pin)
+    return frozenset(found)
 
 
 def split(locks: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -5,7 +5,7 @@
 #   up.sh kind|minikube
 #
 # Taken from the environment: CLUSTER, NAMESPACE and RELEASE (all `plumbline`), VALUES (a values file; the lite profile
-# otherwise), TIMEOUT (of the installation, 20m), and what images.sh takes.
+# otherwise), TIMEOUT (of the installation, 20m), KFP (`as-in-values`: see below), and what images.sh takes.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -15,6 +15,7 @@ NAMESPACE=${NAMESPACE:-plumbline}
 RELEASE=${RELEASE:-plumbline}
 VALUES=${VALUES:-helm/plumbline/values-lite.yaml}
 TIMEOUT=${TIMEOUT:-20m}
+KFP=${KFP:-}
 ROLES='serving features pipelines monitoring controller tracking'
 
 case $KIND in
@@ -48,6 +49,21 @@ case $KIND in
 esac
 kubectl --context "$context" wait --for condition=Ready nodes --all --timeout 5m > /dev/null
 
+# Kubeflow publishes its images for amd64 alone: elsewhere (Apple silicon) their pods would never start, and the
+# installation would wait for them to the end of its time.
+kfp=
+architectures=$(kubectl --context "$context" get nodes -o 'jsonpath={.items[*].status.nodeInfo.architecture}')
+case " $architectures " in
+  *' amd64 '*) ;;
+  *)
+    if [ "$KFP" != as-in-values ]; then
+      kfp='--set kfp.enabled=false'
+      echo "The nodes are $architectures, and Kubeflow Pipelines has images for amd64 only: it is left out, trainings" \
+        "run as Kubernetes Jobs. With images of your own for it in VALUES: KFP=as-in-values." >&2
+    fi
+    ;;
+esac
+
 echo "2/5 Images"
 # shellcheck disable=SC2086 # one word per role
 BUILDER=docker helm/local/images.sh $ROLES
@@ -73,7 +89,7 @@ done
 echo "4/5 Install (up to $TIMEOUT)"
 # shellcheck disable=SC2086 # one word per option
 helm upgrade "$RELEASE" helm/plumbline --install --kube-context "$context" --namespace "$NAMESPACE" \
-  --create-namespace --values "$VALUES" $tags --wait --timeout "$TIMEOUT" || {
+  --create-namespace --values "$VALUES" $kfp $tags --wait --timeout "$TIMEOUT" || {
   echo "The installation did not become ready. What is not:" >&2
   kubectl --context "$context" --namespace "$NAMESPACE" get pods >&2
   kubectl --context "$context" --namespace "$NAMESPACE" get events --field-selector type=Warning |

@@ -1,7 +1,7 @@
 """Sends requests and notes what came of each: when they are due (open loop), or one after the other (closed loop).
 
-The generator shares its machine with what it measures, so it is made to cost little: one thread, uvloop, httptools, a
-timerfd, five numbers per request. Latency in the open loop counts from the instant at which a request was due (Gil
+The generator shares its machine with what it measures, so it is made to cost little: one thread, uvloop, httptools, an
+exact timer, five numbers per request. Latency in the open loop counts from the instant at which a request was due (Gil
 Tene, "How NOT to Measure Latency"), and no request waits for the answer to another.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from plumbline.errors import UserError
+from plumbline.system import raise_open_files
 from serving.load.exchanges import REFUSED, UNREACHABLE, Exchanges, Recorder
 from serving.load.pool import OnAnswer, Pool
-from serving.load.precise_timer import PreciseTimer
+from serving.load.precise_timer import open_timer
 from serving.load.target import Target, resolve
 
 _START_DELAY_SECONDS = 0.1
@@ -141,10 +141,7 @@ def _on_own_loop(run: Callable[[], Any]) -> Exchanges:
 
 def connection_limit() -> int:
     """Connections that this process may have, after raising its limit of open files as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, (65_536 if hard == resource.RLIM_INFINITY else hard) - _FILES_FOR_OTHERS)
+    return max(1, raise_open_files() - _FILES_FOR_OTHERS)
 
 
 class _Loop:
@@ -192,7 +189,7 @@ class _OpenLoop(_Loop):
     ) -> None:
         super().__init__(target, timeout, on_answer, most)
         self.start = time.monotonic() + _START_DELAY_SECONDS if start is None else start
-        self._timer = PreciseTimer(self.loop, self._send_due)
+        self._timer = open_timer(self.loop, self._send_due)
         self._next = 0
 
     def plan(

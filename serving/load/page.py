@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plumbline.files import atomic_write
 from serving.load import pictures
 
 
@@ -140,6 +141,5 @@ def _write(
         result=json.dumps(result, indent=2, ensure_ascii=False, default=str),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(path.suffix + ".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with atomic_write(path) as page:
+        page.write_text(text, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 from dataclasses import dataclass
@@ -14,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.settings import Settings
+from plumbline.system import usable_cores
 from serving.load.arrivals import due_times, rate_over_time
 from serving.load.bodies import postings_of, sample_bodies
 from serving.load.endpoint import classify_path, require_endpoint
 from serving.load.exchanges import Exchanges
 from serving.load.histograms import Latencies, write_log
 from serving.load.plan import LoadPlan
+from serving.load.precise_timer import timer_name
 from serving.load.sending import Sending, Sent, send_traffic
 from serving.load.slo import Objective, judge
 from serving.load.summary import by_second, judge_generator, summarise
@@ -125,11 +126,12 @@ def result_of(
         "run_id": traffic.run_id,
         **described,
         "processes": sending.processes,
+        "send_timer": timer_name(),
         "warm_up": _warm_up(warm_up_seconds, exchanges.due_within(0, warm_up_seconds)),
         **summarise(measured, sent.answers, seconds=seconds, budget_ms=budget_ms),
         **judge_generator(exchanges, measured, budget_ms=budget_ms, processes=sending.processes),
         "machine": {
-            "processors": len(os.sched_getaffinity(0)),
+            "processors": usable_cores(),
             "python": platform.python_version(),
             "system": platform.platform(),
         },

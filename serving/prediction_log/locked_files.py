@@ -7,7 +7,6 @@ The lock (`flock`) ends with the process, however it ends: a file that can be lo
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 import uuid
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from plumbline.locks import lock_file
 
 _OPENING = ".opening"
 _OPENING_SECONDS = 60.0
@@ -33,7 +34,7 @@ def create_locked(directory: Path, suffix: str, content: bytes = b"", *, flags: 
     handle = os.open(opening, os.O_CREAT | os.O_EXCL | os.O_WRONLY | flags, 0o644)
     try:
         _write_whole(handle, content)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock_file(handle)
         # Under its own name only once it is locked: a shipper would take an unlocked file for a complete one.
         opening.rename(directory / name)
     except BaseException:
@@ -57,9 +58,7 @@ def taken(path: Path) -> Iterator[BinaryIO | None]:
         yield None
         return
     with os.fdopen(handle, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_file(handle, wait=False):
             yield None
             return
         # No name any more: another shipper moved it between our listing and our lock.

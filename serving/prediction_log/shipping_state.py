@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+
+from plumbline.locks import lock_file
 
 _BYTES = 1024
 _MOST_CHARACTERS = 300
@@ -49,7 +50,7 @@ def _change(directory: Path, *, failures: int = 0, damaged: int = 0, **texts: st
     try:
         handle = os.open(_path(directory), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_file(handle)
             before = _parse(os.pread(handle, _BYTES, 0))
             after = replace(before, failures=before.failures + failures, damaged=before.damaged + damaged, **texts)
             # Always as long, so that a full disk, on which shipping may just have failed, takes it.

@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from plumbline.system import sync_data
 from serving.prediction_log.locked_files import create_locked, sweep_opening
 from serving.prediction_log.segments import SEGMENT_SUFFIX
 
@@ -29,7 +30,7 @@ class _Segment:
     def sync(self) -> None:
         if self.synced_size != self.size:
             size = self.size
-            os.fdatasync(self.handle)
+            sync_data(self.handle)
             self.synced_size = size
 
     def close(self) -> None:

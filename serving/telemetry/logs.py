@@ -22,6 +22,7 @@ import orjson
 from plumbline.settings.serving_telemetry import TelemetrySettings
 
 _LONGEST = 60_000
+_LONGEST_DATAGRAM = 65_536
 _WAITING = 1000
 _SEND_SECONDS = 1.0
 _FIELDS = ("request_id", "trace_id", "status", "reason", "model", "version", "client", "suppressed")
@@ -83,6 +84,7 @@ class SocketHandler(logging.Handler):
     def _send(self) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.settimeout(_SEND_SECONDS)
+            _make_room(out, socket.SO_SNDBUF)
             while (line := self._lines.get()) is not None:
                 if self._lost:
                     line = b"(%d lines were lost before this one)\n" % self._lost + line
@@ -97,12 +99,13 @@ class LogRelay:
     """Prints what `SocketHandler`s send.
 
     Args:
-        path: Where to listen; at most 107 characters.
+        path: Where to listen; at most 103 characters, which is what macOS takes (Linux: 107).
     """
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
+        _make_room(self._socket, socket.SO_RCVBUF)
         self._thread = threading.Thread(target=self._print, name="log-relay", daemon=True)
         self._thread.start()
 
@@ -114,9 +117,15 @@ class LogRelay:
         self._socket.close()
 
     def _print(self) -> None:
-        while line := self._socket.recv(65_536):
+        while line := self._socket.recv(_LONGEST_DATAGRAM):
             sys.stderr.write(line.decode("utf-8", "replace") + "\n")
             sys.stderr.flush()
+
+
+def _make_room(end: socket.socket, buffer: int) -> None:
+    """macOS takes datagrams of 2 KB unless told otherwise; Linux's own buffers are larger and stay."""
+    if end.getsockopt(socket.SOL_SOCKET, buffer) < _LONGEST_DATAGRAM:
+        end.setsockopt(socket.SOL_SOCKET, buffer, _LONGEST_DATAGRAM)
 
 
 def configure(settings: TelemetrySettings, relay: Path | None) -> None:

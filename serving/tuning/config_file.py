@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import yaml
 
 from plumbline.errors import SettingsError, UserError
+from plumbline.files import atomic_write
 
 _MARK = "# plumbline serve tune: "
 """Begins the lines that a run leaves above the number, and that the next run replaces."""
@@ -58,17 +57,10 @@ def write(path: Path, text: str) -> None:
     target = path.resolve()  # the file behind a link, not the link
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(target.stat().st_mode if target.exists() else 0o644)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with atomic_write(target, durable=True) as new:
+            new.write_text(text, encoding="utf-8")
+            if target.exists():
+                new.chmod(target.stat().st_mode)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error}). Give another file with --out.") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from plumbline.model.protocol import TextClassifier, load_model
 from plumbline.registry.models import ModelRegistry
 from plumbline.settings import Settings
 from plumbline.storage import open_store
+from plumbline.system import processor_name
 from serving.tuning import config_file
 from serving.tuning.measure import BatchTimes, Record, measure
 from serving.tuning.search import Rule, largest_batch
@@ -112,21 +112,12 @@ def device_of(model: TextClassifier) -> str:
     if uses_gpu(model):
         recorded = ", CUDA graphs" if getattr(chosen, "recorded", False) else ""
         return f"{torch.cuda.get_device_name()}, {getattr(chosen, 'dtype', '')}{recorded}"
-    return f"{cpu_name()}, {torch.get_num_threads()} thread(s)"
+    return f"{processor_name()}, {torch.get_num_threads()} thread(s)"
 
 
 def uses_gpu(model: TextClassifier) -> bool:
     """Whether a model computes on a GPU; one that does not say is on the CPU."""
     return getattr(getattr(getattr(model, "device", None), "device", None), "type", "cpu") == "cuda"
-
-
-def cpu_name() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text(encoding="utf-8").splitlines() if info.is_file() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def remarks(result: dict[str, Any]) -> list[str]:

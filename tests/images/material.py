@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import socket
 import tomllib
 from collections.abc import Callable
@@ -40,8 +41,8 @@ def posting() -> dict[str, str]:
 
 def pins(role: str) -> dict[str, str]:
     """Versions by package name of a role's lock file."""
-    lines = (ROOT / "requirements" / f"{role}.lock").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==", 1) for line in lines if "==" in line)
+    read_lock = runpy.run_path(str(ROOT / "helm/images/groups.py"))["read_lock"]
+    return dict(pin.split("==", 1) for pin in read_lock(ROOT / "requirements" / f"{role}.lock"))
 
 
 def parse_json(text: str) -> object:

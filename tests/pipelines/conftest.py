@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from own_folder import own_folder
 
 from plumbline.data.generator import GeneratorConfig, generate
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.process.children import plumbline_line
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 
@@ -35,10 +36,11 @@ class Line:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts `plumbline pipeline ...` under this home."""
         return subprocess.Popen(
-            [sys.executable, "-m", "plumbline", "pipeline", *arguments],
+            plumbline_line("pipeline", *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=own_folder(self.settings.home.parent),
             env={**os.environ, "PLUMBLINE_HOME": str(self.settings.home)},
         )
 

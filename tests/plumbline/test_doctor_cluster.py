@@ -15,6 +15,10 @@ from plumbline.cluster.fitness import examine, quantity
 from plumbline.cluster.kubeconfig import connect
 
 _NODES, _PODS = "/api/v1/nodes", "/api/v1/pods"
+_NODE_INFO = (
+    "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion", "machineID",
+    "operatingSystem", "osImage", "systemUUID",
+)  # fmt: skip
 _CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -23,13 +27,17 @@ def _list(*items: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "List", "apiVersion": "v1", "items": list(items)}
 
 
-def _node(name: str, *, ready: bool = True, taints: tuple[str, ...] = ()) -> dict[str, Any]:
+def _node(
+    name: str, *, ready: bool = True, taints: tuple[str, ...] = (), architecture: str = "amd64"
+) -> dict[str, Any]:
+    info = {"architecture": architecture, **dict.fromkeys(_NODE_INFO, "x")}
     return {
         "metadata": {"name": name},
         "spec": {"taints": [{"key": "k", "effect": effect} for effect in taints]},
         "status": {
             "allocatable": {"cpu": "3900m", "memory": "8Gi"},
             "conditions": [{"type": "Ready", "status": str(ready)}],
+            "nodeInfo": info,
         },
     }
 
@@ -89,6 +97,24 @@ def test_each_lack_is_a_problem_with_advice(cluster: KubernetesDouble) -> None:
     assert "create secrets in ml" in problems["permissions"].found
     assert "no default (slow)" in problems["storage class"].found
     assert _findings(cpus=3.0)["room"].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("architectures", "verdict", "advice"),
+    [
+        (("amd64", "amd64"), "ok", ""),
+        (("arm64",), "warning", "kfp.enabled=false"),
+        (("amd64", "arm64"), "warning", "nodeSelector"),
+    ],
+)
+def test_nodes_that_kubeflows_images_do_not_run_on(
+    cluster: KubernetesDouble, architectures: tuple[str, ...], verdict: str, advice: str
+) -> None:
+    nodes = [_node(f"n{number}", architecture=each) for number, each in enumerate(architectures)]
+    cluster.resources[_NODES] = _list(*nodes)
+    found = _findings()["architecture"]
+    assert found.verdict == verdict
+    assert advice in found.advice
 
 
 def test_what_may_not_be_asked_is_a_warning(cluster: KubernetesDouble) -> None:

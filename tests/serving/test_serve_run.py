@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,10 +19,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from own_folder import own_folder
 from serving_champion import add_version, install
 
 from plumbline.data.contract import REQUEST_COLUMNS
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.process.children import plumbline_line
 from plumbline.registry.models import ModelRegistry
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
@@ -59,7 +60,7 @@ class Installation:
         return {**names, **own, **more}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from plumbline.cli.main import main; main()", *arguments]
+        return plumbline_line(*arguments)
 
     def processes(self) -> list[psutil.Process]:
         """Whatever lives with this home in its environment."""
@@ -87,6 +88,7 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             installation.command("serve", "run", "--port", str(self.port), "--json"),
+            cwd=own_folder(installation.settings.home.parent),
             env=installation.environment(**variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

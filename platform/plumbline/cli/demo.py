@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from plumbline.cli.extras import require_extra
 from plumbline.cli.output import JsonOption, print_json, progress_console
 from plumbline.settings import load_settings
 
@@ -26,6 +27,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Runs the whole line: postings, features, training, serving, monitoring, the loop, the report."""
+    require_extra("demo", "demo")
     from plumbline.demo.options import DemoOptions
     from plumbline.demo.run import run_demo
 

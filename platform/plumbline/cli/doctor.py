@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +13,15 @@ from typing import Annotated
 import psutil
 import typer
 
+from plumbline.cli.doctor_system import python, shared_memory, system
+from plumbline.cli.extras import how_to_install, missing_from, named
 from plumbline.cli.output import JsonOption, print_rows
 from plumbline.cluster.finding import Finding
 from plumbline.cluster.fitness import LITE_CPUS, LITE_GIB, examine
 from plumbline.errors import UserError
 from plumbline.process.ports import port_is_free
 from plumbline.settings import Settings, load_settings
+from plumbline.system import usable_cores
 
 _GIB = 1024**3
 MEMORY_NEEDED_GIB = 4.0
@@ -44,7 +45,7 @@ def doctor(
     needs_gib: Annotated[float, typer.Option(min=0, help="Memory that the values request, GiB.")] = LITE_GIB,
     as_json: JsonOption = False,
 ) -> None:
-    """Checks Python, cores, memory, disk, ports and versions, or a cluster, and says what to do."""
+    """Checks system, Python, cores, memory, disk, ports and versions, or a cluster, and says what to do."""
     if not cluster and (namespace is not None or context is not None):
         raise UserError("--namespace and --context belong to --cluster.")
     if cluster:
@@ -55,19 +56,27 @@ def doctor(
     else:
         settings = load_settings()
         findings = [check(settings) for check in _CHECKS] + _versions()
-    print_rows([asdict(finding) for finding in findings], as_json=as_json, title="Doctor")
+    _print(findings, as_json=as_json)
     if any(finding.verdict == "problem" for finding in findings):
         raise typer.Exit(2)
 
 
-def _python(_: Settings) -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    good = sys.version_info[:2] == (3, 11)
-    return Finding("python", "ok" if good else "problem", found, "" if good else "Install and use Python 3.11.")
+def _print(findings: list[Finding], *, as_json: bool) -> None:
+    """Advice goes below the table: in a narrow column its commands could not be copied."""
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print_rows(rows, as_json=True, title="Doctor")
+        return
+    print_rows(
+        [{name: row[name] for name in ("check", "verdict", "found")} for row in rows], as_json=False, title="Doctor"
+    )
+    for finding in findings:
+        if finding.advice:
+            typer.echo(f"{finding.check}: {finding.advice}")
 
 
 def _cores(_: Settings) -> Finding:
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     good = cores >= CORES_NEEDED
     return Finding("cores", "ok" if good else "warning", str(cores), "" if good else "Expect the line to be slow.")
 
@@ -114,10 +123,11 @@ def _port(check: str, host: str, port: int, setting: str) -> Finding:
 def _versions() -> list[Finding]:
     findings = []
     for part, libraries in PARTS.items():
-        missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+        missing = missing_from(part)
         if missing:
-            advice = f"Not needed in an image without it; else: pip install 'plumbline[{part}]'."
-            findings.append(Finding(part, "warning", f"{', '.join(missing)} not installed", advice))
+            missing.sort(key=lambda name: name not in libraries)  # those that say most come first
+            advice = f"Not needed in an image without it. {how_to_install(part)}"
+            findings.append(Finding(part, "warning", f"{named(missing)} not installed", advice))
             continue
         found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in libraries)
         findings.append(Finding(part, "ok", found, ""))
@@ -131,9 +141,11 @@ def _nearest_existing(path: Path) -> Path:
 
 
 _CHECKS: tuple[Callable[[Settings], Finding], ...] = (
-    _python,
+    system,
+    python,
     _cores,
     _memory,
+    shared_memory,
     _disk,
     _home,
     _serving_port,

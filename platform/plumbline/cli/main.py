@@ -18,9 +18,11 @@ import typer
 from plumbline import __version__
 from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
+from plumbline.cli.extras import missing_extra
 from plumbline.cli.status import status
 from plumbline.errors import DiskFullError, PlumblineError
 from plumbline.settings import Settings, load_settings
+from plumbline.system import require_supported
 
 COMMAND_GROUP = "plumbline.commands"
 """Entry points of this group are Typer apps: name = command, value = `module:app`."""
@@ -44,7 +46,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     app.command("doctor")(doctor)
     app.command("version")(_version)
     app.command("settings")(_settings_schema)
-    called = next((word for word in arguments if not word.startswith("-")), None)
+    called = _called(arguments)
     for point in sorted(entry_points(group=COMMAND_GROUP)):
         if point.name == called:
             app.add_typer(point.load(), name=point.name, no_args_is_help=True)
@@ -55,12 +57,18 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Runs the command line; exit codes are those of `plumbline.errors`."""
-    _quieten_libraries()
     try:
+        require_supported()
+        _prepare_children()
         load_settings()
         build_app(sys.argv[1:])()
     except PlumblineError as error:
         _fail(error)
+    except ModuleNotFoundError as error:
+        explained = missing_extra(error, _called(sys.argv[1:]))
+        if explained is None:
+            raise
+        _fail(explained)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             where = error.filename or "the disk"
@@ -68,8 +76,17 @@ def main() -> None:
         raise
 
 
-def _quieten_libraries() -> None:
-    """Deprecations inside the stack's libraries are not the user's to act on; child processes inherit this."""
+def _called(arguments: Sequence[str]) -> str | None:
+    return next((word for word in arguments if not word.startswith("-")), None)
+
+
+def _prepare_children() -> None:
+    """What child processes inherit, however deep: KFP's steps, Ray's workers, MLflow's server.
+
+    Their path holds no working folder, whose `serving/` or `random.py` would hide ours or Python's own. Deprecations
+    inside the stack's libraries are not the user's to act on.
+    """
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     for category in (DeprecationWarning, FutureWarning, PendingDeprecationWarning):
         warnings.simplefilter("ignore", category)
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from plumbline.process.progress import Running, shown
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
-progress_console = Console(stderr=True, highlight=False)
-_result_console = Console(highlight=False)
+# No markup: `plumbline[serving]` and a path with brackets are text.
+progress_console = Console(stderr=True, highlight=False, markup=False)
+_result_console = Console(highlight=False, markup=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -37,7 +38,7 @@ def print_result(result: Mapping[str, Any], *, as_json: bool, title: str) -> Non
     _result_console.print(table)
 
 
-def print_rows(rows: list[Mapping[str, Any]], *, as_json: bool, title: str) -> None:
+def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str) -> None:
     """Prints rows as `{"rows": [...]}` or as a table with the first row's keys as its header."""
     if as_json:
         print_json({"rows": rows})
@@ -55,4 +56,4 @@ def step(text: str) -> Iterator[Running]:
     """Shows what is being done, for how long, and what happens inside; then how long it took."""
     with shown(progress_console, text) as running:
         yield running
-    progress_console.print(f"  {text}: {running.seconds:.1f} s", soft_wrap=True, markup=False)
+    progress_console.print(f"  {text}: {running.seconds:.1f} s", soft_wrap=True)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from plumbline.errors import DependencyError, GateRefusedError, IntegrityError, PlumblineError, UserError
+from plumbline.process.children import plumbline_line
 
 _ERRORS: dict[int, type[PlumblineError]] = {
     kind.exit_code: kind for kind in (UserError, GateRefusedError, DependencyError, IntegrityError)
@@ -42,7 +43,7 @@ def run_command(arguments: Sequence[str]) -> Finished:
     last = said = ""
     with (
         subprocess.Popen(
-            [sys.executable, "-m", "plumbline", *words],
+            plumbline_line(*words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

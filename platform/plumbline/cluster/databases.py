@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from plumbline.cluster.postgres import connect, import_psycopg, maintenance_database, require_server
+from plumbline.cluster.postgres import connect, maintenance_database, require_server
 from plumbline.cluster.waiting import Tell, sentence, wait_until
 from plumbline.errors import UserError
 
@@ -26,7 +26,8 @@ def ensure_databases(names: Sequence[str], *, timeout_seconds: float, tell: Tell
     done: dict[str, Outcome] = {}
 
     def check() -> str | None:
-        psycopg = import_psycopg()
+        import psycopg
+
         try:
             with connect(maintenance_database()) as connection:
                 for name in names:
@@ -60,7 +61,8 @@ def _ensure(connection: Any, name: str) -> Outcome:
 
 
 def _all_there(names: Sequence[str]) -> bool:
-    psycopg = import_psycopg()
+    import psycopg
+
     for name in names:
         try:
             with connect(name):

@@ -15,6 +15,7 @@ LITE_CPUS, LITE_GIB = 3.5, 7.0
 """What the lite profile requests, all parts on."""
 
 _GIB = 1024**3
+_KFP_ARCHITECTURE = "amd64"
 _SECONDS = 10.0
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -59,6 +60,7 @@ def examine(cluster: Cluster, namespace: str, *, cpus: float, gib: float) -> lis
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("storage class", lambda: _storage(cluster)),
         ("room", lambda: _room(cluster, cpus, gib)),
+        ("architecture", lambda: _architecture(cluster)),
         ("pod security", lambda: _security(cluster, namespace)),
         ("permissions", lambda: _permissions(cluster, namespace)),
     )
@@ -132,6 +134,23 @@ def _room(cluster: Cluster, cpus: float, gib: float) -> Finding:
     found = f"{free_cpus:.1f} CPUs and {free:.1f} GiB free on {len(nodes)} nodes; {cpus:g} and {gib:g} are needed"
     advice = "" if good else "Add a node, or switch parts off in the values (docs/cluster.md)."
     return Finding("room", "ok" if good else "problem", found, advice)
+
+
+def _architecture(cluster: Cluster) -> Finding:
+    from kubernetes.client import CoreV1Api
+
+    nodes = CoreV1Api(cluster.client).list_node(_request_timeout=_SECONDS).items
+    found = sorted({each.status.node_info.architecture for each in nodes if _usable(each)})
+    if found == [_KFP_ARCHITECTURE]:
+        return Finding("architecture", "ok", _KFP_ARCHITECTURE, "")
+    if _KFP_ARCHITECTURE in found:
+        advice = f"Keep Kubeflow Pipelines' pods on {_KFP_ARCHITECTURE} nodes: nodeSelector of its components."
+    else:
+        advice = "Install with kfp.enabled=false (make kind-up does so): trainings then run as Kubernetes Jobs."
+    return Finding(
+        "architecture", "warning", f"{', '.join(found) or 'no node takes pods'}; Kubeflow Pipelines has images for "
+        f"{_KFP_ARCHITECTURE} only", advice,
+    )  # fmt: skip
 
 
 def _usable(node: Any) -> bool:

@@ -35,14 +35,10 @@ def connect(context: str | None = None) -> Cluster:
         context: Context of the kubeconfig; None is its current one.
 
     Raises:
-        UserError: The client is not installed, or there is neither a service account nor a kubeconfig.
+        UserError: There is neither a service account nor a kubeconfig.
     """
-    try:
-        from kubernetes import client, config
-    except ImportError as error:
-        raise UserError(
-            "The Kubernetes client is not installed: use the image `controller`, or `pip install kubernetes`."
-        ) from error
+    from kubernetes import client, config
+
     configuration = client.Configuration()
     # Repeating is the caller's work: its patience has an end that the settings name.
     configuration.retries = False

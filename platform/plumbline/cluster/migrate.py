@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from plumbline.cluster.postgres import import_psycopg
 from plumbline.cluster.waiting import Tell, sentence, wait_until
 from plumbline.errors import DependencyError, SettingsError
 
@@ -107,6 +106,8 @@ def _alone(address: str) -> Iterator[None]:
     if not scheme.startswith("postgres"):
         yield  # SQLite: one file, one machine, MLflow's own lock
         return
-    with import_psycopg().connect(f"postgresql://{rest}", autocommit=True) as connection:
+    import psycopg
+
+    with psycopg.connect(f"postgresql://{rest}", autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         yield

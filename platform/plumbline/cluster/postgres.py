@@ -6,7 +6,7 @@ import os
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from plumbline.errors import SettingsError, UserError
+from plumbline.errors import SettingsError
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,21 +14,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 _MAINTENANCE = "postgres"
-
-
-def import_psycopg() -> Any:
-    """psycopg 3, which only the images that speak to Postgres hold.
-
-    Raises:
-        UserError: It is not installed.
-    """
-    try:
-        import psycopg
-    except ImportError as error:
-        raise UserError(
-            "psycopg is not installed: use the image `tracking`, or `pip install 'psycopg[binary]'`."
-        ) from error
-    return psycopg
 
 
 def maintenance_database() -> str:
@@ -50,10 +35,11 @@ def require_server() -> str:
 
 def connect(database: str) -> AbstractContextManager[psycopg.Connection[Any]]:
     """A connection in autocommit mode (databases cannot be made inside a transaction)."""
-    connection: AbstractContextManager[psycopg.Connection[Any]] = import_psycopg().connect(
+    import psycopg
+
+    return psycopg.connect(
         "", dbname=database, connect_timeout=CONNECT_SECONDS, autocommit=True, application_name="plumbline-cluster"
     )
-    return connection
 
 
 def waiting_address(settings: Settings) -> str:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import httpx
 
-from plumbline.cluster.postgres import CONNECT_SECONDS, import_psycopg, waiting_address
+from plumbline.cluster.postgres import CONNECT_SECONDS, waiting_address
 from plumbline.cluster.waiting import Check, sentence
-from plumbline.errors import SettingsError, UserError
+from plumbline.errors import SettingsError
 from plumbline.settings import Settings
 
 Service = Literal["postgres", "redis", "objectstore", "mlflow", "model"]
@@ -31,7 +31,7 @@ def check_of(service: Service, settings: Settings) -> Check:
 
 def _postgres(settings: Settings) -> Check:
     address = waiting_address(settings)
-    psycopg = import_psycopg()
+    import psycopg
 
     def check() -> str | None:
         try:
@@ -48,10 +48,8 @@ def _redis(settings: Settings) -> Check:
     store = settings.features.online_store
     if store is None or store.get("type") != "redis":
         return _nothing_to_wait_for
-    try:
-        import redis
-    except ImportError as error:
-        raise UserError("The Redis client is not installed: use an image with features in it.") from error
+    import redis
+
     arguments = redis_arguments(str(store.get("connection_string", "localhost:6379")))
 
     def check() -> str | None:

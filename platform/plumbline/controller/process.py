@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from datetime import datetime
@@ -27,6 +26,7 @@ from plumbline.controller.trainer import (
     training_arguments,
 )
 from plumbline.errors import PlumblineError
+from plumbline.process.children import plumbline_line
 from plumbline.settings import Settings
 
 _STOP_SECONDS = 10.0
@@ -81,14 +81,13 @@ class CommandTrainer:
 
     def _run(self, *arguments: str, attempt: Attempt) -> dict[str, Any]:
         log = attempt.log
-        line = [sys.executable, "-m", "plumbline", *arguments, "--json"]
         log.parent.mkdir(parents=True, exist_ok=True)
         answer_file = log.with_suffix(".stdout")
         with log.open("ab") as errors, answer_file.open("wb") as answers:
             errors.write(f"$ plumbline {' '.join(arguments)} --json\n".encode())
             errors.flush()
             process = subprocess.Popen(
-                line,
+                plumbline_line(*arguments, "--json"),
                 stdin=subprocess.DEVNULL,
                 stdout=answers,
                 stderr=errors,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +10,7 @@ from plumbline.controller.loop import Loop
 from plumbline.controller.state import ControllerState
 from plumbline.controller.trainer import Trainer, trainer_for
 from plumbline.errors import UserError
+from plumbline.locks import try_exclusive
 from plumbline.process.ports import require_free_port
 from plumbline.settings import Settings
 
@@ -53,15 +52,7 @@ def serve(settings: Settings, *, port: int, trainer: Trainer | None = None) -> N
 def _only_one(settings: Settings) -> Iterator[None]:
     """Two controllers on one state would both train. The kernel drops the lock however this process ends."""
     folder = paths.controller_dir(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "controller.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"Another controller works on {folder}. Stop it, or give this one another PLUMBLINE_HOME."
-            ) from error
+    with try_exclusive(folder / "controller.lock") as held:
+        if not held:
+            raise UserError(f"Another controller works on {folder}. Stop it, or give this one another PLUMBLINE_HOME.")
         yield
-    finally:
-        os.close(descriptor)

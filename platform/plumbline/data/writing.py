@@ -19,6 +19,7 @@ from plumbline.data.frames import to_table
 from plumbline.data.generator.raw import to_raw
 from plumbline.data.reading import FORMATS
 from plumbline.errors import UserError
+from plumbline.files import atomic_write
 
 
 def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> int:
@@ -43,13 +44,8 @@ def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"{path.parent} cannot be made a folder ({error.strerror}). Give another --out.") from error
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        rows = _parquet(frames, partial) if name.endswith(".parquet") else _text(frames, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return rows
+    with atomic_write(path) as partial:
+        return _parquet(frames, partial) if name.endswith(".parquet") else _text(frames, partial)
 
 
 def _parquet(frames: Iterable[pd.DataFrame], path: Path) -> int:

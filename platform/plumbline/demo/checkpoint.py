@@ -9,6 +9,7 @@ from typing import Any
 
 from plumbline.demo.options import DemoOptions
 from plumbline.errors import IntegrityError, MissingInputError, UserError
+from plumbline.files import atomic_write
 
 _FILE = "demo.json"
 
@@ -36,10 +37,8 @@ class Checkpoint:
     def save(self, home: Path) -> None:
         """Writes it whole."""
         content = {**vars(self), "options": self.options.model_dump(mode="json")}
-        path = home / _FILE
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(content, ensure_ascii=False, default=str), encoding="utf-8")
-        temporary.replace(path)
+        with atomic_write(home / _FILE) as path:
+            path.write_text(json.dumps(content, ensure_ascii=False, default=str), encoding="utf-8")
 
 
 def load_checkpoint(home: Path, given: DemoOptions) -> Checkpoint:

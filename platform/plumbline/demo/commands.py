@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import psutil
 
 from plumbline.errors import DependencyError, GateRefusedError, IntegrityError, PlumblineError, UserError
+from plumbline.process.children import plumbline_line
 from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.patience import Patience, processor_seconds
 
@@ -54,7 +54,7 @@ class Commands:
         log = self._log_path(arguments)
         with log.open("wb") as errors:
             done = subprocess.run(
-                self._line((*arguments, "--json")),
+                plumbline_line(*arguments, "--json"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -83,7 +83,7 @@ class Commands:
         log = self._log_path(arguments)
         with log.open("wb") as output:
             process = subprocess.Popen(
-                self._line(arguments),
+                plumbline_line(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -97,10 +97,6 @@ class Commands:
         words = [word for word in arguments[:3] if not word.startswith("-") and "/" not in word]
         self._latest = self._logs / f"{self._count:02d}-{'-'.join(words)}.log"
         return self._latest
-
-    @staticmethod
-    def _line(arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "plumbline", *arguments]
 
 
 class Service:

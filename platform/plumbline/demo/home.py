@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from plumbline.errors import UserError
+from plumbline.locks import try_exclusive
 
 MARKER = ".made-by-demo"
 
@@ -44,13 +44,9 @@ def only_run(home: Path) -> Iterator[None]:
     Raises:
         UserError: Another demo runs on the same home.
     """
-    lock = home.with_name(home.name + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with try_exclusive(home.with_name(home.name + ".lock")) as held:
+        if not held:
             raise UserError(
                 f"Another demo is running on {home}. Wait for it, stop it, or set PLUMBLINE_HOME to another folder."
-            ) from error
+            )
         yield

@@ -6,17 +6,15 @@ written last. Without a bucket the folder is all there is, and nothing here does
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from plumbline.errors import IntegrityError, MissingInputError
+from plumbline.files import atomic_write
+from plumbline.locks import exclusive
 from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
 
@@ -26,6 +24,7 @@ BUILDS_KEPT = 5
 _ROOT = "features/views"
 _POINTER = f"{_ROOT}/newest.json"
 _LOCAL = "newest.json"
+_LOCK = ".lock"
 
 
 def publish_views(settings: Settings, folder: Path, names: list[str]) -> str | None:
@@ -53,8 +52,8 @@ def publish_views(settings: Settings, folder: Path, names: list[str]) -> str | N
         store.put(f"{_ROOT}/{build}/{name}", content)
     pointer = json.dumps({"build": build, "files": digests}, indent=2).encode()
     store.put(_POINTER, pointer)
-    with _locked(folder):
-        _replace(folder / _LOCAL, pointer)
+    with exclusive(folder / _LOCK), atomic_write(folder / _LOCAL) as path:
+        path.write_bytes(pointer)
     _prune(store, build)
     return build
 
@@ -91,7 +90,7 @@ def _fetch(store: ObjectStore, folder: Path) -> str | None:
     if _is_current(folder, pointer, wanted["files"]):
         return build
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with exclusive(folder / _LOCK):
         if _is_current(folder, pointer, wanted["files"]):  # another process of this pod was faster
             return build
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetched-") as arrived:
@@ -106,7 +105,8 @@ def _fetch(store: ObjectStore, folder: Path) -> str | None:
             (folder / _LOCAL).unlink(missing_ok=True)
             for name in wanted["files"]:
                 (Path(arrived) / Path(name).name).replace(folder / Path(name).name)
-        _replace(folder / _LOCAL, pointer)
+        with atomic_write(folder / _LOCAL) as path:
+            path.write_bytes(pointer)
     return build
 
 
@@ -125,18 +125,3 @@ def _prune(store: ObjectStore, newest: str) -> None:
         if build != newest:
             for key in builds[build]:
                 store.delete(key)
-
-
-def _replace(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    Path(name).replace(target)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time changes the folder; the kernel drops the lock however a process ends."""
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -162,6 +162,19 @@ def _imported(path: str, what: str, where: str) -> Any:
     module_name, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name.startswith("plumbline."):
+            raise  # a library that an extra brings
+        if f"{module_name}.".startswith(f"{missing}."):
+            raise SettingsError(
+                f"The {what} {path} is not found: there is no module {missing}. Install its package into this "
+                f"environment, or name the folder that holds it in PYTHONPATH (the working folder is not searched); "
+                f"or correct {where}."
+            ) from error
+        raise SettingsError(
+            f"The {what} {path} cannot be imported: it imports {missing}, which is not installed here. Install that."
+        ) from error
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"The {what} {path} cannot be imported ({error}). Correct {where}.") from error
 

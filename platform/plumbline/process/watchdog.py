@@ -11,6 +11,7 @@ import subprocess
 import sys
 from types import TracebackType
 
+from plumbline.process.children import module_line
 from plumbline.process.marks import RUN_VARIABLE, stop_marked
 
 GRACE_SECONDS = 3.0
@@ -26,7 +27,7 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         environment = {name: value for name, value in os.environ.items() if name != RUN_VARIABLE}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "plumbline.process.watchdog", self._run_id],
+            module_line("plumbline.process.watchdog", self._run_id),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from plumbline import paths
 from plumbline.errors import DependencyError
+from plumbline.locks import lock_file
 from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
 
@@ -55,7 +55,7 @@ class FileEntries:
         line = content + b"\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file.fileno())
             if _ends_torn(file.fileno()):
                 line = b"\n" + line  # a writer died in the middle of its line: ours must start on a fresh one
             file.write(line)
@@ -108,7 +108,7 @@ class ObjectEntries:
         if not self._unsent.is_file():
             return
         with self._unsent.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file.fileno())
             for line in file.read().splitlines():
                 try:
                     entry = json.loads(line)

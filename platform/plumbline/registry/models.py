@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from plumbline import paths
 from plumbline.errors import GateRefusedError, IntegrityError, MissingInputError
+from plumbline.locks import exclusive
 from plumbline.registry.audit import AuditEntry, AuditLog
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE, local_content
 from plumbline.registry.digest import folder_digest
-from plumbline.registry.tracking import Tracking, configure, exclusive
+from plumbline.registry.tracking import Tracking, configure
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,11 +7,9 @@ in the one process that creates the schema.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ import httpx
 
 from plumbline import paths
 from plumbline.errors import DependencyError
+from plumbline.locks import exclusive
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,12 +150,3 @@ def require_server(settings: Settings) -> None:
         raise DependencyError(
             f"The MLflow server at {uri} does not answer ({error}). Start it, or correct PLUMBLINE_TRACKING__URI."
         ) from error
-
-
-@contextlib.contextmanager
-def exclusive(lock: Path) -> Iterator[None]:
-    """Holds a lock file for the length of the block; the kernel frees it when the process ends, however it ends."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 
+from plumbline.process.children import module_line
 from plumbline.registry.tracking import configure
 from plumbline.settings import Settings
 
@@ -21,11 +21,11 @@ def free_port() -> int:
 
 def command_line(uri: str, port: int) -> list[str]:
     """Command that starts MLflow's server on these runs and models."""
-    return [
-        sys.executable, "-m", "mlflow", "ui",
+    return module_line(
+        "mlflow", "ui",
         "--backend-store-uri", uri,
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def run_ui(settings: Settings, line: list[str]) -> int:

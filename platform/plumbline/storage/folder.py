@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from plumbline.errors import DiskFullError, MissingInputError, UserError
+from plumbline.files import INCOMING, atomic_write
 
 
 class FolderStore:
@@ -20,18 +19,11 @@ class FolderStore:
     def put(self, key: str, content: bytes) -> str:
         """See `ObjectStore.put`."""
         target = self._path(key)
-        temporary: str | None = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(target)
+            with atomic_write(target, durable=True) as path:
+                path.write_bytes(content)
         except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFullError(
                     f"No room on the disk of {self._root} for {key} ({len(content)} bytes). "
@@ -66,7 +58,7 @@ class FolderStore:
         keys = (
             path.relative_to(self._root).as_posix()
             for path in folder.rglob("*")
-            if path.is_file() and not path.name.startswith(".incoming-")
+            if path.is_file() and not path.name.startswith(INCOMING)
         )
         yield from sorted(key for key in keys if key.startswith(prefix))
 

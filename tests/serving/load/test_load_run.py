@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import orjson
 import pandas as pd
 import pytest
+from own_folder import own_folder
 from scripted_server import Arrived, ScriptedServer, classification, reply
 from typer.testing import CliRunner
 
@@ -109,6 +112,24 @@ def test_batches_go_to_the_batch_route_of_the_named_model(server: ScriptedServer
     assert {one.path for one in server.arrived} == {"/v1/models/other/classify:batch"}
     assert {len(orjson.loads(one.body)["postings"]) for one in server.arrived} == {4}
     assert (result["sent"], result["postings_answered"], result["batch"]) == (50, 200, 4)
+
+
+def test_several_processes_start_in_a_folder_with_modules_of_our_names(
+    server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_folder(tmp_path))
+    line = [str(Path(sys.executable).with_name("plumbline")), "load", "run", *SHORT, "--processes", "2", "--json"]
+    done = subprocess.run(
+        [*line, "--url", server.url.removesuffix("/v1/classify")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["errors"] == 0
+    assert result["send_timer"]
 
 
 def test_several_processes_share_the_sending(server: ScriptedServer) -> None:

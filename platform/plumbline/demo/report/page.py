@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.demo.report import plots
+from plumbline.files import atomic_write
 
 
 def write_report(figures: dict[str, Any], *, out: Path, home: Path) -> Path:
@@ -24,7 +25,8 @@ def write_report(figures: dict[str, Any], *, out: Path, home: Path) -> Path:
     import jinja2
 
     out.mkdir(parents=True, exist_ok=True)
-    _replace(out / "report.json", json.dumps(figures, indent=2, ensure_ascii=False, default=str))
+    with atomic_write(out / "report.json") as path:
+        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False, default=str), encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -33,7 +35,8 @@ def write_report(figures: dict[str, Any], *, out: Path, home: Path) -> Path:
     page = environment.get_template("page.html.j2").render(
         figures=figures, plots=_plots(figures), views=_evidently_views(figures), home=home, out=out
     )
-    _replace(out / "report.html", page)
+    with atomic_write(out / "report.html") as path:
+        path.write_text(page, encoding="utf-8")
     return out / "report.html"
 
 
@@ -63,9 +66,3 @@ def _evidently_views(figures: dict[str, Any]) -> dict[str, str]:
         for name, window in figures["monitor"]["windows"].items()
         if window.get("report_html") and Path(window["report_html"]).is_file()
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(path.suffix + ".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

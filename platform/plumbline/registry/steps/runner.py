@@ -6,7 +6,6 @@ register a model that nobody asked for any more.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import threading
@@ -19,6 +18,8 @@ import psutil
 
 from plumbline import paths
 from plumbline.errors import UserError
+from plumbline.files import atomic_write
+from plumbline.locks import try_exclusive
 from plumbline.settings import Settings
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -34,18 +35,14 @@ def only_run(settings: Settings) -> Iterator[None]:
         UserError: Another pipeline runs there.
     """
     path = _mark_file(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with try_exclusive(path.with_suffix(".lock")) as held:
+        if not held:
             raise UserError(
                 f"Another pipeline runs under {settings.home}. Wait for its end, or set PLUMBLINE_HOME to another "
                 "folder."
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()} {psutil.Process().create_time()}")
-        file.flush()
+            )
+        with atomic_write(path) as mark:
+            mark.write_text(f"{os.getpid()} {psutil.Process().create_time()}")
         yield
 
 
