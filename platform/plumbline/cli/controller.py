@@ -30,7 +30,8 @@ def run(
 
     settings = load_settings()
     chosen = settings.controller.port if port is None else port
-    progress_console.print(f"Alerts: POST http://{settings.controller.host}:{chosen}/webhook/alertmanager")
+    scheme = "http" if settings.controller.access.certificate_file is None else "https"
+    progress_console.print(f"Alerts: POST {scheme}://{settings.controller.host}:{chosen}/webhook/alertmanager")
     serve(settings, port=chosen)
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.controller_access import ControllerAccessSettings
+
 
 class ControllerSettings(BaseModel):
     """Settings of the loop."""
@@ -17,6 +19,9 @@ class ControllerSettings(BaseModel):
 
     port: int = 8090
     """Port that the alert webhook listens on."""
+
+    access: ControllerAccessSettings = Field(default_factory=ControllerAccessSettings)
+    """Who may reach it."""
 
     launcher: Literal["process", "kubernetes"] = "process"
     """What a retraining runs in: child processes of the controller, or Jobs of the controller's own namespace."""
