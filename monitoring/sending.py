@@ -21,6 +21,7 @@ def outbox(settings: Settings) -> AlertOutbox:
         attempts=monitoring.delivery_attempts,
         timeout_seconds=monitoring.delivery_timeout_seconds,
         form=monitoring.alert_format,
+        token_file=monitoring.alert_token_file,
         active_for=timedelta(hours=monitoring.alert_active_hours),
     )
     return AlertOutbox(open_monitoring_store(settings), policy)

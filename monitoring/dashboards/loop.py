@@ -22,6 +22,7 @@ def loop_dashboard() -> Dashboard:
             figure("Promoted", Query(f'max({_STATES}{{{WHERE},state="promoted"}})')),
             figure("Rejected by the gate", Query(f'max({_STATES}{{{WHERE},state="rejected"}})')),
             figure("Failed", Query(f'max({_STATES}{{{WHERE},state="failed"}})'), limits=[(1, "red")]),
+            figure("Cancelled", Query(f'max({_STATES}{{{WHERE},state="cancelled"}})')),
             figure(
                 "Waits for approval",
                 Query(f'max({_STATES}{{{WHERE},state="awaiting_approval"}})'),
@@ -32,13 +33,16 @@ def loop_dashboard() -> Dashboard:
             graph(
                 "Retrainings by state",
                 [Query(f"max by (state) ({_STATES}{{{WHERE}}})", "{{state}}")],
-                about="Promoted, rejected and failed are final and only grow.",
+                about="Promoted, rejected, rolled_back, failed and cancelled are final and only grow.",
             ),
             graph(
                 "Alerts by what was done",
                 [Query(f"sum by (action) (increase(plumbline_controller_alerts_total{{{WHERE}}}[1h]))", "{{action}}")],
                 stacked=True,
-                about="Per hour. retraining: one was queued; joined: one is under way; cooldown, already_done: none.",
+                about=(
+                    "Per hour. retraining: one was queued; joined: one is under way; cooldown, already_done, recorded, "
+                    "other_model, unreadable, resolved: none."
+                ),
             ),
             graph(
                 "Champion served",

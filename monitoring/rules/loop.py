@@ -21,7 +21,8 @@ _FAILED = Alert(
     "0m",
     "critical",
     "{{ $value }} retrainings have failed within six hours.",
-    "The champion is kept, and what moved has no answer. `plumbline controller status` shows the error and its log.",
+    "The champion is kept, and what moved has no answer. `plumbline controller status` shows the error and its log; "
+    "after the repair: plumbline controller retry ID --reason ...",
 )
 
 _STUCK = Alert(
@@ -31,7 +32,8 @@ _STUCK = Alert(
     "5m",
     "warning",
     "A retraining has been running for {{ $value | humanizeDuration }}.",
-    "It takes longer than both of its tries may. Look at its Job; further alerts wait behind it.",
+    "It gets on, or it would have been ended (controller.training_patience_seconds). Look at its node and its Job; "
+    "further alerts wait behind it. To end it: plumbline controller cancel ID --reason ...",
 )
 
 _APPROVAL = Alert(
@@ -39,6 +41,6 @@ _APPROVAL = Alert(
     f'max by (namespace) ({_STATES}{{state="awaiting_approval"}}) > 0',
     "4h",
     "info",
-    "A model that the gate agrees to waits for a person.",
-    "Read its card and promote it: plumbline controller approve ID.",
+    "A model that the gate agrees to, or wants a person to look at, waits.",
+    "Read its card, then: plumbline controller approve ID, or plumbline controller reject ID --reason ...",
 )

@@ -40,7 +40,7 @@ class Parameters(BaseModel):
     """Time between two monitor runs."""
 
     retraining_limit_seconds: int = Field(default=7200, ge=60)
-    """Longest time that a retraining may take, with its second try."""
+    """Seconds after which a try of a retraining that still gets on is told to a person."""
 
     components: tuple[Component, ...] = COMPONENTS
     """What is to be up."""

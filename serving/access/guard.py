@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Mapping
 
 from plumbline.errors import SettingsError
+from plumbline.process.ports import is_loopback
 from plumbline.settings.serving import ServingSettings
 from plumbline.settings.serving_access import Scope
 from serving.access.client import ALL_SCOPES, ANONYMOUS, Client
@@ -113,16 +113,6 @@ class Guard:
             return Client(name, verified.scopes, name)
         # A wrong key is refused even where none is needed: its bearer believes to be somebody.
         raise _unauthenticated("The API key is not known.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _unauthenticated(detail: str) -> RequestRefusedError:

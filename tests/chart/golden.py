@@ -24,6 +24,7 @@ FIXED: dict[str, Any] = {
     "objectstore": {"auth": {"accessKeyId": "golden", "secretAccessKey": "golden-secret"}},
     "mlflow": {"auth": {"password": "golden-mlflow"}},
     "serving": {"auth": {"key": "golden-key-of-the-default-client"}},
+    "controller": {"auth": {"token": "golden-token-of-the-controller"}},
     "grafana": {"auth": {"password": "golden-grafana"}},
     "kfp": {"database": {"auth": {"password": "goldenkfp"}}},
 }

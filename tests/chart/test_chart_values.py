@@ -8,6 +8,7 @@ from typing import Any
 import policy_network
 import policy_objects
 import pytest
+import yaml
 from helm_engine import CHART, Render, RenderError, merge, read_values, render
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -39,6 +40,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"pipelines": {"gate": {"metric": "auc"}}}}, "/settings/pipelines/gate/metric"),
     ({"settings": {"servin": {}}}, "/settings"),
     ({"settings": {"store": {"secret_access_key": "x"}}}, "/settings/store"),
+    ({"controller": {"auth": {"token": "too-short"}}}, "/controller/auth/token"),
     ({"postgres": {"enabled": False}}, "postgres.external.host is needed where postgres.enabled is false"),
     ({"redis": {"enabled": False}}, "redis.external.host is needed where redis.enabled is false"),
     ({"mlflow": {"enabled": False}}, "mlflow.external.url is needed where mlflow.enabled is false"),
@@ -51,6 +53,18 @@ def test_wrong_value_is_refused_with_its_path(values, path):
     with pytest.raises(RenderError) as refusal:
         render(values)
     assert path in str(refusal.value)
+
+
+@pytest.mark.parametrize("file", sorted(CHART.glob("values*.yaml")) + sorted(CHART.glob("ci/*-values.yaml")), ids=str)
+def test_no_values_are_given_twice(file):
+    # YAML's readers take the last one, without a word about the first.
+    class Once(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            assert len(keys) == len(set(keys)), f"line {node.start_mark.line + 1}: {keys}"
+            return super().construct_mapping(node, deep)
+
+    yaml.load(file.read_text(), Once)
 
 
 SWITCHABLE: dict[str, Any] = {

@@ -107,6 +107,52 @@ def test_the_loop_hears_of_drift(usual: Render) -> None:
     assert receiver["webhook_configs"][0]["url"].endswith("-controller:8090/webhook/alertmanager")
 
 
+def test_the_loop_and_alertmanager_have_one_token(usual: Render) -> None:
+    receiver = next(each for each in _alertmanager(usual)["receivers"] if each["name"] == "plumbline-controller")
+    file = receiver["webhook_configs"][0]["http_config"]["authorization"]["credentials_file"]
+    settings = yaml.safe_load(usual.one("ConfigMap", "-settings")["data"]["plumbline.yaml"])
+    assert settings["controller"]["access"] == {"required": True, "token_file": file}
+    assert "alert_token_file" not in settings["monitoring"], "the monitors speak to Alertmanager"
+    assert {_token_of(usual, name) for name in ("-controller", "-alertmanager")} == {
+        (str(Path(file).parent), "pl-plumbline-controller-token", Path(file).name)
+    }
+    token = base64.b64decode(usual.one("Secret", "-controller-token")["data"]["token"]).decode()
+    assert len(token) == 32
+
+
+def test_without_an_alertmanager_the_monitors_show_the_token() -> None:
+    rendered = render({"alertmanager": {"enabled": False}})
+    monitoring = yaml.safe_load(rendered.one("ConfigMap", "-settings")["data"]["plumbline.yaml"])["monitoring"]
+    assert monitoring["alert_url"].endswith("-controller:8090/webhook/alertmanager")
+    folder, secret, name = _token_of(rendered, "-monitor", "CronJob")
+    assert monitoring["alert_token_file"] == f"{folder}/{name}"
+    assert secret == "pl-plumbline-controller-token"
+
+
+def test_an_existing_token_is_taken() -> None:
+    rendered = render({"controller": {"auth": {"existingSecret": "ours", "tokenKey": "hook"}}})
+    assert not [each for each in rendered.of_kind("Secret") if each["metadata"]["name"].endswith("-controller-token")]
+    assert {_token_of(rendered, name)[1:] for name in ("-controller", "-alertmanager")} == {("ours", "token")}
+
+
+def test_the_loop_may_be_opened_to_all_on_its_network() -> None:
+    rendered = render({"controller": {"auth": {"required": False}}})
+    settings = yaml.safe_load(rendered.one("ConfigMap", "-settings")["data"]["plumbline.yaml"])
+    assert settings["controller"]["access"] == {"required": False, "token_file": None}
+    receiver = next(each for each in _alertmanager(rendered)["receivers"] if each["name"] == "plumbline-controller")
+    assert "http_config" not in receiver["webhook_configs"][0]
+    assert "controller-token" not in json.dumps(rendered.objects)
+
+
+def _token_of(rendered: Render, name: str, kind: str = "Deployment") -> tuple[str, str, str]:
+    """Where a pod's container has the controller's token, from which Secret, in which file."""
+    spec = rendered.one(kind, name)["spec"]
+    pod = (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]["spec"]
+    (secret,) = [each["secret"] for each in pod["volumes"] if each["name"] == "controller-token"]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "controller-token"]
+    return mount["mountPath"], secret["secretName"], secret["items"][0]["path"]
+
+
 def test_parameters_are_those_that_the_command_writes(usual: Render) -> None:
     written = parameters_group(Parameters(namespace=NAMESPACE)).to_dict()
     rendered = yaml.safe_load(usual.one("ConfigMap", "-prometheus")["data"]["rules-parameters.yaml"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -24,17 +25,22 @@ from plumbline.alerts.alertmanager import api_address, to_api
 from plumbline.alerts.webhook import WebhookMessage, build_alert, build_message
 
 HOST = "127.0.0.1"
+TOKEN = "the-token-of-the-controller-0001"
+TOKEN_FOLDER = "/etc/plumbline-controller"
 
 
 @contextmanager
-def _hooks() -> Iterator[tuple[int, dict[str, list[bytes]]]]:
-    """A server that keeps what is posted to it, by path."""
+def _hooks(token: str) -> Iterator[tuple[int, dict[str, list[bytes]]]]:
+    """A server that keeps what is posted to it, by path; the controller's path asks for its token."""
     received: dict[str, list[bytes]] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            received.setdefault(self.path, []).append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            allowed = self.path == "/people" or self.headers["Authorization"] == f"Bearer {token}"
+            if allowed:
+                received.setdefault(self.path, []).append(body)
+            self.send_response(200 if allowed else 401)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -68,6 +74,17 @@ def _running(program: str, rendered: Render, name: str, folder: Path) -> Iterato
             process.wait(timeout=20)
 
 
+def _mount_token(rendered: Render, folder: Path) -> None:
+    """Lays Alertmanager's mount of the controller's token out, as the kubelet would at `TOKEN_FOLDER`."""
+    pod = rendered.one("Deployment", "-alertmanager")["spec"]["template"]["spec"]
+    (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == TOKEN_FOLDER]
+    (volume,) = [each["secret"] for each in pod["volumes"] if each["name"] == mount["name"]]
+    data = rendered.one("Secret", volume["secretName"])["data"]
+    folder.mkdir()
+    for item in volume["items"]:
+        (folder / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
@@ -95,7 +112,7 @@ def test_an_alert_gets_from_a_rule_or_a_monitor_to_its_receivers(tmp_path: Path)
         "expr": f"vector(time()) > {time.time() + 12:.0f}",
         "labels": {"severity": "critical"},
     }
-    with _hooks() as (hooks, received):
+    with _hooks(TOKEN) as (hooks, received):
         values = {
             "prometheus": {
                 "service": {"port": ports["prometheus"]},
@@ -104,6 +121,7 @@ def test_an_alert_gets_from_a_rule_or_a_monitor_to_its_receivers(tmp_path: Path)
                 "evaluationInterval": "1s",
                 "rules": {"extraGroups": [{"name": "extra", "rules": [soon]}]},
             },
+            "controller": {"auth": {"token": TOKEN}},
             "alertmanager": {
                 "service": {"port": ports["alertmanager"]},
                 "configDir": str(etc),
@@ -117,11 +135,13 @@ def test_an_alert_gets_from_a_rule_or_a_monitor_to_its_receivers(tmp_path: Path)
             },
         }
         rendered = render(values)
+        _mount_token(rendered, tmp_path / "token")
         files = rendered.one("ConfigMap", "-prometheus")["data"] | rendered.one("Secret", "-alertmanager")["stringData"]
         for name, text in files.items():
             # The cluster's names lead here.
             local = re.sub(r"[\w-]+-alertmanager:", f"{HOST}:", text)
             local = re.sub(r"http://[\w-]+-controller:\d+", f"http://{HOST}:{hooks}", local)
+            local = local.replace(TOKEN_FOLDER, str(tmp_path / "token"))
             (etc / name).write_text(local, encoding="utf-8")
         alertmanager = f"http://{HOST}:{ports['alertmanager']}"
         with (

@@ -63,11 +63,12 @@ class Exposed:
             {"state": "promoted", "started_at": now, "ended_at": now},
             {"state": "running", "started_at": now},
         ):
-            number = self._state.add_retraining(
-                model="m", fingerprint=alert.fingerprint, reason="", snapshot="latest", as_of=now, not_before=None
-            )
-            self._state.update(number, **ending)
-            self._state.save_alert(alert, action="retraining", retraining=number)
+            with self._state.writing() as writer:
+                number = writer.add_retraining(
+                    model="m", fingerprint=alert.fingerprint, reason="", snapshot="latest", as_of=now, not_before=None
+                ).id
+                writer.update(number, **ending)
+                writer.save_alert(alert, action="retraining", retraining=number)
 
     def work(self) -> None:
         """Some traffic."""

@@ -49,6 +49,8 @@ class KubernetesDouble:
         self.forbidden = False
         self.on_create: Any = None
         """Called with each Job that is made."""
+        self.on_get: Any = lambda _: None
+        """Called with the name of each Job that is asked for."""
         self.resources: dict[str, Any] = {}
         """Further answers by path."""
 
@@ -79,6 +81,7 @@ class KubernetesDouble:
             return (200, CRONJOB) if name == CRONJOB["metadata"]["name"] else (404, {"message": "not found"})  # type: ignore[index]
         if method == "POST":
             return self._create(body)
+        self.on_get(name)
         if name not in self.jobs:
             return 404, {"message": "not found"}
         if method == "DELETE":

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
-import time
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
+from plumbline.controller.process import CommandTrainer
 from plumbline.controller.server import serve
-from plumbline.controller.trainer import Attempt, Child, Outcome, ReleaseStep, StoppedError
+from plumbline.controller.trainer import Attempt, Child, Job, Outcome, ReleaseStep, StoppedError
 from plumbline.errors import PlumblineError
-from plumbline.settings import load_settings
+from plumbline.settings import Settings, load_settings
 
 
 class ScriptedTrainer:
@@ -27,6 +24,8 @@ class ScriptedTrainer:
         self.promoted: list[str] = []
         self.releases: list[str | Exception] = []
         self.released: list[str] = []
+        self.rejected: list[str] = []
+        self.ended: list[Child | Job] = []
 
     @property
     def resumes(self) -> bool:
@@ -58,38 +57,76 @@ class ScriptedTrainer:
             raise step
         return ReleaseStep(step, f"It is {step}.", {"requests": 600})  # type: ignore[arg-type]
 
+    def reject(self, version: str, reason: str, *, attempt: Attempt) -> None:
+        self.rejected.append(version)
+
+    def end(self, left: Child | Job) -> None:
+        self.ended.append(left)
+
     def stop(self) -> None:
         return
 
 
-class SleepingTrainer(ScriptedTrainer):
-    """The first attempt sleeps in a real child process; later ones are done at once.
+class BlockedTrainer(ScriptedTrainer):
+    """Never gets on; a stop ends it."""
 
-    The file `once` remembers, across processes, that the first attempt has been made.
-    """
-
-    def __init__(self, once: Path) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._once = once
-        self._stop = threading.Event()
+        self._stopped = threading.Event()
 
     def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
-        if self._once.exists():
-            return 1.0
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-        attempt.on_start(Child(child.pid, psutil.Process(child.pid).create_time()))
-        self._once.write_text(str(child.pid))
-        while child.poll() is None:
-            if self._stop.is_set():
-                child.kill()
-                child.wait()
-                raise StoppedError("stopped")
-            time.sleep(0.02)
-        return 1.0
+        self._stopped.wait()
+        attempt.on_stop()
+        raise StoppedError("stopped")
 
     def stop(self) -> None:
-        self._stop.set()
+        self._stopped.set()
+
+
+class SleepingTrainer(ScriptedTrainer):
+    """Each step is a real child process, which sleeps as long as a file with the step's name is there.
+
+    The first one writes its process id into that file.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__()
+        self._commands = CommandTrainer(settings)
+        self._folder = folder
+
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+        self._sleep("features", attempt)
+        return super().prepare(snapshot, as_of, attempt=attempt)
+
+    def train(
+        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
+    ) -> Outcome:
+        self._sleep("training", attempt)
+        return super().train(snapshot, as_of, parity=parity, reason=reason, promote=promote, attempt=attempt)
+
+    def end(self, left: Child | Job) -> None:
+        self._commands.end(left)
+
+    def stop(self) -> None:
+        self._commands.stop()
+
+    def _sleep(self, step: str, attempt: Attempt) -> None:
+        self._commands.run_line([sys.executable, "-c", SLEEP, str(self._folder / step)], (step,), attempt)
+
+
+SLEEP = """
+import os, pathlib, signal, sys, time
+file = pathlib.Path(sys.argv[1])
+if file.with_name("stubborn").exists():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+file.with_suffix(".new").write_text(str(os.getpid()))
+file.with_suffix(".new").rename(file.with_suffix(".pid"))
+while file.exists():
+    time.sleep(0.05)
+print("{}")
+"""
 
 
 if __name__ == "__main__":
-    serve(load_settings(), port=int(sys.argv[1]), trainer=SleepingTrainer(Path(os.environ["HOME"]) / "once"))
+    ours = load_settings()
+    serve(ours, port=int(sys.argv[1]), trainer=SleepingTrainer(ours, Path(os.environ["HOME"])))

@@ -1,14 +1,15 @@
-"""Through a real Alertmanager: what a monitor has to say reaches the controller, and starts a retraining there."""
+"""Through a real Alertmanager: what a monitor has to say reaches the controller, and starts a retraining there.
+
+The controller asks for a token, as it does on a cluster, and Alertmanager shows it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from controller_process import free_port, until
 
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import Alert, build_alert, build_message
@@ -26,6 +28,7 @@ ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertman
 
 pytestmark = pytest.mark.skipif(ALERTMANAGER is None, reason="no Alertmanager is installed (prometheus-alertmanager)")
 
+TOKEN, OTHER = "a-token-of-the-controller-0001", "another-token-of-the-controller"
 ANNOTATIONS = {
     "summary": "title moved by 0.30 (usual: 0.05, limit: 0.12). Since 2026-05-20.",
     "since": "",
@@ -38,24 +41,18 @@ ANNOTATIONS = {
 }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _until(found: Callable[[], Any]) -> Any:
+    answers: list[Any] = []
 
-
-def _until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
+    def answered() -> bool:
         try:
-            answer = found()
+            answers.append(found())
         except httpx.TransportError:
-            answer = None
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
+            return False  # it does not listen yet
+        return bool(answers[-1])
+
+    until(answered)
+    return answers[-1]
 
 
 def _started(stack: ExitStack, command: list[str], log: Path, **environment: str) -> None:
@@ -68,7 +65,13 @@ def _started(stack: ExitStack, command: list[str], log: Path, **environment: str
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Addresses of an Alertmanager and of the controller that it posts to."""
-    alertmanager, controller = _free_port(), _free_port()
+    alertmanager, controller = free_port(), free_port()
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    hook = {
+        "url": f"http://127.0.0.1:{controller}/webhook/alertmanager",
+        "http_config": {"authorization": {"credentials_file": str(token)}},
+    }
     config = {
         "route": {
             "receiver": "plumbline-controller",
@@ -79,7 +82,7 @@ def servers(tmp_path: Path) -> Iterator[tuple[str, str]]:
         "receivers": [
             {
                 "name": "plumbline-controller",
-                "webhook_configs": [{"url": f"http://127.0.0.1:{controller}/webhook/alertmanager"}],
+                "webhook_configs": [hook],
             }
         ],
     }
@@ -92,6 +95,8 @@ def servers(tmp_path: Path) -> Iterator[tuple[str, str]]:
             tmp_path / "controller.log",
             PLUMBLINE_HOME=str(tmp_path / "home"),
             PLUMBLINE_CONTROLLER__REQUIRE_APPROVAL="true",
+            PLUMBLINE_CONTROLLER__HOST="0.0.0.0",
+            PLUMBLINE_CONTROLLER__ACCESS__TOKEN_FILE=str(token),
         )
         _started(
             stack,
@@ -143,6 +148,16 @@ def test_from_the_monitor_through_alertmanager_to_the_controller(servers: tuple[
     assert len(_status(controller)["retrainings"]) == 1
 
 
+def test_the_token_is_exchanged_under_alertmanagers_eyes(servers: tuple[str, str], tmp_path: Path) -> None:
+    alertmanager, controller = servers
+    (tmp_path / "token").write_text(f"{OTHER}\n")
+    outbox = AlertOutbox(FolderStore(tmp_path / "monitoring"), DeliveryPolicy(form="alertmanager"))
+    outbox.write(build_message([_alert("1")], receiver="plumbline-controller"), url=alertmanager)
+    outbox.flush()
+    assert _until(lambda: _status(controller, OTHER))["alerts"][0]["action"] == "retraining"
+    assert httpx.get(f"{controller}/status", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
+
+
 def _alert(version: str) -> Alert:
     return build_alert(
         "PostingDrift",
@@ -158,6 +173,6 @@ def _actions(controller: str) -> dict[str, str]:
     return {each["labels"]["model_version"]: each["action"] for each in reversed(_status(controller)["alerts"])}
 
 
-def _status(controller: str) -> dict[str, Any]:
-    status: dict[str, Any] = httpx.get(f"{controller}/status").json()
+def _status(controller: str, token: str = TOKEN) -> dict[str, Any]:
+    status: dict[str, Any] = httpx.get(f"{controller}/status", headers={"Authorization": f"Bearer {token}"}).json()
     return status if status["alerts"] else {}

@@ -31,11 +31,13 @@ class Receiver:
         self.codes: list[int] = []
         self.bodies: list[Any] = []
         self.paths: list[str] = []
+        self.tokens: list[str | None] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.tokens.append(self.headers["Authorization"])
                 code = receiver.codes.pop(0) if receiver.codes else 200
                 if code == 200:
                     receiver.paths.append(self.path)
@@ -186,3 +188,32 @@ def test_what_waits_in_one_pod_is_sent_by_another(s3: Callable[[str], dict[str, 
     assert first.waiting() == []
     assert first.flush() == []
     assert len(receiver.bodies) == 1
+
+
+def test_a_token_is_shown_and_read_again_for_each_alert(tmp_path: Path, receiver: Receiver) -> None:
+    file = tmp_path / "token"
+    outbox = AlertOutbox(FolderStore(tmp_path), replace(QUICK, token_file=file))
+    for token in ("a" * 32, "b" * 32):
+        file.write_text(f"{token}\nthe next one\n")
+        outbox.write(_message(), url=receiver.url)
+        outbox.flush()
+    assert receiver.tokens == [f"Bearer {'a' * 32}", f"Bearer {'b' * 32}"]
+    assert not any(b"a" * 32 in path.read_bytes() for path in (tmp_path / "alerts").rglob("*.json"))
+
+
+@pytest.mark.parametrize("fault", [401, 403, "missing", "empty"])
+def test_an_alert_waits_for_the_right_token(tmp_path: Path, receiver: Receiver, fault: int | str) -> None:
+    file = tmp_path / "token"
+    outbox = AlertOutbox(FolderStore(tmp_path), replace(QUICK, token_file=file))
+    if isinstance(fault, int):
+        receiver.codes = [fault]
+        file.write_text("wrong" * 6)
+    elif fault == "empty":
+        file.write_text("\n")
+    outbox.write(_message(), url=receiver.url)
+    with pytest.raises(DependencyError, match=r"It is kept as alerts/spool/.*ALERT_TOKEN_FILE"):
+        outbox.flush()
+    assert len(receiver.tokens) == (1 if isinstance(fault, int) else 0), "it is not tried again at once"
+    file.write_text("right" * 6)
+    assert len(outbox.flush()) == 1
+    assert receiver.tokens[-1] == f"Bearer {'right' * 6}"

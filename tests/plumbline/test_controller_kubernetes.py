@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from controller_process import until
 from kubernetes_double import KubernetesDouble, running_kubernetes
 
+from plumbline.controller.decisions import Decisions
 from plumbline.controller.kubernetes import KubernetesTrainer
+from plumbline.controller.lock import only_one
 from plumbline.controller.loop import Loop
-from plumbline.controller.server import open_state
-from plumbline.controller.state import Retraining
+from plumbline.controller.state import Retraining, open_state
 from plumbline.controller.trainer import Attempt, Child, Job, StoppedError, trainer_for
-from plumbline.errors import GateRefusedError, PlumblineError, SettingsError
+from plumbline.errors import DependencyError, GateRefusedError, PlumblineError, SettingsError
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 
@@ -37,13 +38,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kuberne
 
 
 @pytest.fixture
-def on_cluster(settings: Settings) -> Settings:
+def on_cluster(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr("plumbline.controller.kubernetes.SIGN_SECONDS", 0.0)
     controller = {
         "launcher": "kubernetes",
         "job_template": "line-retrain",
         "job_poll_seconds": 0.02,
         "retry_pause_seconds": 0,
-        "training_timeout_seconds": 20,
+        "training_patience_seconds": 20,
     }
     return load_settings(home=settings.home, controller=controller)
 
@@ -90,9 +92,14 @@ def _retraining(settings: Settings) -> Retraining:
 
 
 def _queue(settings: Settings) -> None:
-    open_state(settings).add_retraining(
-        model="m", fingerprint="f", reason="words moved", snapshot="snap", as_of=AS_OF, not_before=None
-    )
+    with open_state(settings).writing() as writer:
+        writer.add_retraining(
+            model="m", fingerprint="f", reason="words moved", snapshot="snap", as_of=AS_OF, not_before=None
+        )
+
+
+def _with(settings: Settings, **changes: object) -> Settings:
+    return settings.model_copy(update={"controller": settings.controller.model_copy(update=changes)})
 
 
 def test_a_retraining_is_two_jobs_of_the_template(
@@ -171,10 +178,45 @@ def test_a_job_that_is_deleted_is_told(on_cluster: Settings, cluster: Kubernetes
     assert [method for method, _ in cluster.requests].count("POST") == 1
 
 
-def test_a_job_that_takes_too_long_is_deleted(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
-    cluster.on_create = lambda name: cluster.age(name, 30)
-    with pytest.raises(PlumblineError, match="did not end within 20 s and was deleted"):
-        _prepare(on_cluster, _attempt(tmp_path))
+def test_a_job_that_does_not_begin_is_deleted(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
+    with pytest.raises(PlumblineError, match=r"had not begun after .* and was deleted.*PATIENCE_SECONDS"):
+        _prepare(_with(on_cluster, training_patience_seconds=0.3), _attempt(tmp_path))
+    assert cluster.jobs == {}
+
+
+@pytest.mark.parametrize("moves", ["processor_seconds", "lines", "status"])
+def test_a_job_may_take_as_long_as_it_gets_on(
+    on_cluster: Settings, cluster: KubernetesDouble, answers: Answers, tmp_path: Path, moves: str
+) -> None:
+    store, looks = open_store(on_cluster), 0
+
+    def get_on() -> None:
+        # Asked of the API at each look: three times as many as its patience has.
+        nonlocal looks
+        looks += 1
+        sign: dict[str, object] = {"processor_seconds": 1.0, "lines": 1, "said": "epoch"}
+        if moves == "status":
+            cluster.jobs[name]["status"] = {"ready": looks}
+        else:
+            sign[moves] = looks
+        store.put(f"controller/jobs/{name}.alive.json", json.dumps(sign).encode())
+        if looks == 30:
+            answers.end(name)
+
+    name = "line-retrain-1-1-abc-features"
+    cluster.on_create = lambda _: None
+    cluster.on_get = lambda _: get_on() if cluster.jobs else None
+    slow = _with(on_cluster, training_patience_seconds=1.0, job_poll_seconds=0.1)
+    assert _prepare(slow, _attempt(tmp_path)) == 1.0
+
+
+def test_a_job_whose_signs_stand_still_is_deleted(
+    on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path
+) -> None:
+    sign = {"processor_seconds": 7.0, "lines": 3, "said": "epoch 3"}
+    open_store(on_cluster).put("controller/jobs/line-retrain-1-1-abc-features.alive.json", json.dumps(sign).encode())
+    with pytest.raises(PlumblineError, match=r"neither worked nor said anything new .*Its last words: epoch 3\."):
+        _prepare(_with(on_cluster, training_patience_seconds=0.3), _attempt(tmp_path))
     assert cluster.jobs == {}
 
 
@@ -189,9 +231,8 @@ def test_an_api_that_is_away_for_a_while_costs_nothing(
 
 def test_an_api_that_stays_away_is_told(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
     cluster.away = True
-    short = on_cluster.controller.model_copy(update={"training_timeout_seconds": 0.2})
     with pytest.raises(PlumblineError, match=r"could not be watched.* 503"):
-        _prepare(on_cluster.model_copy(update={"controller": short}), _attempt(tmp_path))
+        _prepare(_with(on_cluster, training_patience_seconds=0.2), _attempt(tmp_path))
 
 
 def test_what_may_not_be_done_is_told_at_once(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
@@ -201,9 +242,8 @@ def test_what_may_not_be_done_is_told_at_once(on_cluster: Settings, cluster: Kub
 
 
 def test_a_template_that_is_missing_is_told(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
-    wrong = on_cluster.controller.model_copy(update={"job_template": "another"})
     with pytest.raises(PlumblineError, match="no CronJob another in namespace ml"):
-        _prepare(on_cluster.model_copy(update={"controller": wrong}), _attempt(tmp_path))
+        _prepare(_with(on_cluster, job_template="another"), _attempt(tmp_path))
 
 
 def test_an_answer_is_enough_where_the_job_is_gone(
@@ -215,33 +255,83 @@ def test_an_answer_is_enough_where_the_job_is_gone(
     assert cluster.requests == []
 
 
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
+@pytest.mark.parametrize("crashed", [False, True], ids=["stopped", "killed"])
 def test_a_restarted_controller_takes_its_job_up_again(
-    on_cluster: Settings, cluster: KubernetesDouble, answers: Answers
+    on_cluster: Settings, cluster: KubernetesDouble, answers: Answers, crashed: bool
 ) -> None:
     cluster.on_create = lambda name: answers.end(name) if name.endswith("features") else None
     _queue(on_cluster)
     first = Loop(on_cluster, open_state(on_cluster), KubernetesTrainer(on_cluster))
     first.start()
-    _wait_for(lambda: (_retraining(on_cluster).job or "").endswith("training"))
+    until(lambda: (_retraining(on_cluster).job or "").endswith("training"))
     first.stop()
     left = _retraining(on_cluster)
-    assert (left.state, left.attempts, left.job) == ("running", 1, list(cluster.jobs)[-1])
+    assert (left.state, left.attempts, left.job) == ("queued", 0, list(cluster.jobs)[-1])
+    if crashed:
+        open_state(on_cluster).update(1, state="running", attempts=1)
 
     second = Loop(on_cluster, open_state(on_cluster), KubernetesTrainer(on_cluster))
     second.start()
-    _wait_for(lambda: _retraining(on_cluster).state == "running")
+    until(lambda: _retraining(on_cluster).state == "running")
     answers.end(str(left.job))
-    _wait_for(lambda: _retraining(on_cluster).state == "promoted")
+    until(lambda: _retraining(on_cluster).state == "promoted")
     second.stop()
     assert _retraining(on_cluster).attempts == 1
     assert len(cluster.jobs) == 2
+
+
+def test_a_try_that_kills_controller_after_controller_comes_to_an_end(
+    on_cluster: Settings, cluster: KubernetesDouble
+) -> None:
+    _queue(on_cluster)
+    state, crashes = open_state(on_cluster), 0
+    cluster.jobs["left"] = {"metadata": {"name": "left"}}
+    while _retraining(on_cluster).state != "failed":
+        before = _retraining(on_cluster)
+        state.update(1, state="running", attempts=before.attempts + 1, job="left")
+        Loop(on_cluster, state, KubernetesTrainer(on_cluster)).recover()
+        crashes += 1
+    assert crashes == 5 * on_cluster.controller.max_attempts
+    assert cluster.jobs == {}
+    assert "number 5" in str(_retraining(on_cluster).error)
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["controller works", "no controller"])
+def test_a_cancelled_retrainings_job_is_deleted(on_cluster: Settings, cluster: KubernetesDouble, alive: bool) -> None:
+    _queue(on_cluster)
+    state = open_state(on_cluster)
+    loop = Loop(on_cluster, state, KubernetesTrainer(on_cluster))
+    loop.start()
+    until(lambda: bool(_retraining(on_cluster).job))
+    assert len(cluster.jobs) == 1
+    person = Decisions(on_cluster, state, KubernetesTrainer(on_cluster), who="ann@desk")
+    if alive:
+        with only_one(on_cluster):
+            assert person.cancel(1, "Wrong week.").state == "cancelled"
+            until(lambda: not cluster.jobs and _retraining(on_cluster).step == "done")
+        loop.stop()
+    else:
+        loop.stop()
+        assert len(cluster.jobs) == 1
+        assert person.cancel(1, "Wrong week.").step == "done"
+    assert cluster.jobs == {}
+    assert _retraining(on_cluster).state == "cancelled"
+
+
+def test_a_job_whose_api_is_away_is_deleted_once_it_answers(on_cluster: Settings, cluster: KubernetesDouble) -> None:
+    _queue(on_cluster)
+    state = open_state(on_cluster)
+    cluster.jobs["left"] = {"metadata": {"name": "left"}}
+    state.update(1, state="running", attempts=1, job="left")
+    cluster.away = True
+    with pytest.raises(DependencyError, match=r"Retraining 1 is cancelled, .*`plumbline controller run`"):
+        Decisions(on_cluster, state, KubernetesTrainer(on_cluster), who="ann@desk").cancel(1, "Wrong week.")
+    loop = Loop(on_cluster, state, KubernetesTrainer(on_cluster))  # what the message says
+    loop.start()
+    cluster.away = False
+    until(lambda: not cluster.jobs and _retraining(on_cluster).step == "done")
+    loop.stop()
+    assert _retraining(on_cluster).state == "cancelled"
 
 
 def test_a_failed_job_is_tried_again_under_another_name(
@@ -278,5 +368,9 @@ def test_a_database_of_an_earlier_version_is_taken_over(settings: Settings) -> N
 
     _queue(settings)
     with sqlite3.connect(paths.controller_dir(settings) / "state.sqlite") as connection:
-        connection.execute("ALTER TABLE retrainings DROP COLUMN job")
-    assert _retraining(settings).job is None
+        for table, column in (("retrainings", "job"), ("retrainings", "crashes"), ("alerts", "why")):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("DROP TABLE action_counts")
+        connection.execute("INSERT INTO events VALUES (NULL, '', 'alert', 'f', '{\"action\": \"joined\"}')")
+    assert (_retraining(settings).job, _retraining(settings).crashes) == (None, 0)
+    assert open_state(settings).count_actions() == {"joined": 1}

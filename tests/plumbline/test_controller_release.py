@@ -9,12 +9,13 @@ import pytest
 from loop_trainers import ScriptedTrainer
 from registered_versions import copy_database, register
 
-from plumbline.alerts.webhook import build_alert, build_message
+from plumbline.alerts.webhook import build_alert
 from plumbline.controller import intake
+from plumbline.controller.decisions import Decisions
 from plumbline.controller.loop import Loop
 from plumbline.controller.process import CommandTrainer
-from plumbline.controller.server import open_state
-from plumbline.controller.state import ControllerState, Retraining
+from plumbline.controller.records import Retraining
+from plumbline.controller.state import ControllerState, open_state
 from plumbline.controller.trainer import Attempt, StoppedError
 from plumbline.errors import PlumblineError
 from plumbline.registry.audit import AuditLog
@@ -35,11 +36,11 @@ def _asked(settings: Settings) -> ControllerState:
         "PostingDrift",
         severity="warning",
         labels={"model": "posting-classifier", "model_version": "1"},
-        annotations={"summary": "words moved", "snapshot_id": "abc", "window_end": "2026-06-01T00:00:00+00:00"},
+        annotations={"summary": "words moved", "snapshot_id": "ab" * 32, "window_end": "2026-06-01T00:00:00+00:00"},
         starts_at=datetime(2026, 5, 20, tzinfo=UTC),
     )
     state = open_state(settings)
-    intake.take(build_message([alert], receiver="test"), state, settings)
+    intake.take([alert], state, settings)
     return state
 
 
@@ -107,7 +108,7 @@ def test_an_approved_version_is_let_in_too(settings: Settings) -> None:
     loop = Loop(both, state, trainer)
     loop.run_once()
     assert _follow(both, state, trainer, 1).state == "awaiting_approval"
-    assert loop.approve(1, who="ann@desk").state == "releasing"
+    assert Decisions(both, state, trainer, who="ann@desk").approve(1, "Its card was read.").state == "releasing"
     assert trainer.promoted == []
     assert _follow(both, state, trainer, 1).state == "promoted"
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -34,6 +35,7 @@ class DeliveryPolicy:
         first_pause_seconds: Pause before the second try; it doubles with each.
         form: What the receiver takes.
         active_for: How long an alert stays active in an Alertmanager that does not hear of it again.
+        token_file: File with the bearer token that the receiver asks for, on its first line; read for each message.
     """
 
     attempts: int = 4
@@ -41,14 +43,17 @@ class DeliveryPolicy:
     first_pause_seconds: float = 0.3
     form: AlertFormat = "webhook"
     active_for: timedelta = timedelta(hours=26)
+    token_file: Path | None = None
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a receiver said at last; `final` where sending it again would not help."""
+    """What a receiver said at last; `final` where sending it again would not help, `unauthenticated` where it would
+    with another token."""
 
     taken: bool
     final: bool = False
+    unauthenticated: bool = False
     reason: str = ""
 
 
@@ -135,9 +140,10 @@ class AlertOutbox:
         if answer.final:
             kept = self._move(key, _REFUSED)
             raise UserError(f"{url} refused the alert ({answer.reason}). It is kept as {kept}.")
+        advice = "correct PLUMBLINE_MONITORING__ALERT_TOKEN_FILE" if answer.unauthenticated else "start the receiver"
         raise DependencyError(
             f"{url} did not take the alert ({answer.reason}). It is kept as {key} and goes out with the next monitor "
-            "run; start the receiver, or send it yourself."
+            f"run; {advice}."
         )
 
     def _post(self, content: dict[str, Any]) -> _Answer:
@@ -146,18 +152,19 @@ class AlertOutbox:
             url = api_address(url)
             payload = to_api(WebhookMessage.model_validate(payload), active_for=self._policy.active_for)
         body = json.dumps(payload, ensure_ascii=False).encode()
+        try:
+            headers = {"Content-Type": "application/json", **self._authorization()}
+        except (OSError, ValueError, IndexError) as error:
+            return _Answer(
+                taken=False, unauthenticated=True, reason=f"{self._policy.token_file} holds no token: {error}"
+            )
         pause, reason = self._policy.first_pause_seconds, ""
         for attempt in range(self._policy.attempts):
             if attempt:
                 time.sleep(pause)
                 pause *= 2
             try:
-                answer = httpx.post(
-                    url,
-                    content=body,
-                    headers={"Content-Type": "application/json"},
-                    timeout=self._policy.timeout_seconds,
-                )
+                answer = httpx.post(url, content=body, headers=headers, timeout=self._policy.timeout_seconds)
             except httpx.UnsupportedProtocol as error:
                 raise UserError(
                     f"{url} is not an address to send alerts to: {error}. Correct PLUMBLINE_MONITORING__ALERT_URL."
@@ -168,9 +175,17 @@ class AlertOutbox:
             if answer.is_success:
                 return _Answer(taken=True)
             reason = f"HTTP {answer.status_code}: {answer.text[:200]}"
+            if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                return _Answer(taken=False, unauthenticated=True, reason=reason)
             if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 return _Answer(taken=False, final=True, reason=reason)
         return _Answer(taken=False, reason=reason)
+
+    def _authorization(self) -> dict[str, str]:
+        if self._policy.token_file is None:
+            return {}
+        token = self._policy.token_file.read_text(encoding="ascii").split()[0]
+        return {"Authorization": f"Bearer {token}"}
 
     def _move(self, key: str, where: str) -> str:
         moved = f"{self._root}/{where}/{key.rpartition('/')[2]}"

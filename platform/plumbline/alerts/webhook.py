@@ -2,7 +2,8 @@
 
 The form is that of Alertmanager's `webhook_config`
 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config). Unknown fields are ignored, as a
-later Alertmanager may send more; a known field with a wrong value is refused.
+later Alertmanager may send more; an alert in which a known field has a wrong value is unreadable, and the others of
+its delivery count (`plumbline.alerts.reading`).
 """
 
 from __future__ import annotations

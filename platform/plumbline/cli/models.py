@@ -10,7 +10,7 @@ import typer
 
 from plumbline.cli.models_evaluate import evaluate
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console
-from plumbline.errors import MissingInputError
+from plumbline.errors import MissingInputError, UserError
 from plumbline.settings import load_settings
 
 app = typer.Typer(help="Shows, compares, promotes and rolls back models.")
@@ -77,6 +77,23 @@ def promote(
 
     registry = ModelRegistry(load_settings())
     registry.promote(version, reason, override_gate=override_gate)
+    print_result(_aliases(registry), as_json=as_json, title="Aliases")
+
+
+@app.command("reject")
+def reject(
+    version: Annotated[str, typer.Argument(help="Version number.")], reason: ReasonOption, as_json: JsonOption = False
+) -> None:
+    """Keeps a version out: it loses the alias `challenger`, and the audit log says why."""
+    from plumbline.registry.models import CHAMPION, ModelRegistry
+
+    registry = ModelRegistry(load_settings())
+    if registry.get(version).version == registry.version_of(CHAMPION):
+        raise UserError(
+            f"Version {version} is the champion. `plumbline models rollback --reason ...` makes the one before it "
+            "champion again."
+        )
+    registry.reject(version, reason)
     print_result(_aliases(registry), as_json=as_json, title="Aliases")
 
 

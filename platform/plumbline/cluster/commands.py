@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -37,8 +37,13 @@ class Finished:
     error: str | None
 
 
-def run_command(arguments: Sequence[str]) -> Finished:
-    """Runs `plumbline ARGUMENTS --json`; a SIGTERM that reaches us is handed on to it."""
+def run_command(arguments: Sequence[str], *, on_line: Callable[[str], None] = lambda _: None) -> Finished:
+    """Runs `plumbline ARGUMENTS --json`; a SIGTERM that reaches us is handed on to it.
+
+    Args:
+        arguments: What follows `plumbline`.
+        on_line: Called with each line of what it says meanwhile.
+    """
     words = list(arguments) if "--json" in arguments else [*arguments, "--json"]
     last = said = ""
     with (
@@ -58,6 +63,7 @@ def run_command(arguments: Sequence[str]) -> Finished:
         for line in process.stderr or ():
             sys.stderr.write(line)
             sys.stderr.flush()
+            on_line(line)
             last = line.strip() or last
             if line.startswith(_SAID):
                 said = line.removeprefix(_SAID).strip()

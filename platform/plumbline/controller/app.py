@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from plumbline import __version__
+from plumbline.alerts.reading import DeliveryRefusedError, TooManyAlertsError, read_delivery
 from plumbline.alerts.webhook import WebhookMessage
 from plumbline.controller import intake
+from plumbline.controller.health import describe
 from plumbline.controller.loop import Loop
 from plumbline.controller.metrics import render
+from plumbline.controller.problem import ProblemError
 from plumbline.controller.state import ControllerState
-from plumbline.errors import UserError
+from plumbline.errors import DependencyError
 from plumbline.settings import Settings
 
 _MOST_BYTES = 4 * 1024 * 1024
-
-
-class _ProblemError(Exception):
-    """An answer in the form of RFC 9457."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.title, self.detail = status, title, detail
+_RETRY_SECONDS = 30
+_LOOP_ENDED = "The retraining loop has ended. Restart the controller; its log says why it did."
+_Result = TypeVar("_Result")
 
 
 def create_app(settings: Settings, state: ControllerState, loop: Loop) -> FastAPI:
-    """The application; the loop runs as long as it does."""
+    """The application; the loop runs as long as it does.
+
+    Alertmanager sends a delivery again after a 5xx and drops it after a 4xx. So what can be taken later is a 503, and
+    what would be refused again is a 4xx; an alert that cannot be read is neither, it is told in the answer.
+    """
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -42,55 +42,73 @@ def create_app(settings: Settings, state: ControllerState, loop: Loop) -> FastAP
         yield
         await run_in_threadpool(loop.stop)
 
-    app = FastAPI(title="Plumbline controller", version=__version__, lifespan=running)
-    one_at_a_time = threading.Lock()
+    app = FastAPI(title="Plumbline controller", version=__version__, lifespan=running, docs_url=None, redoc_url=None)
+    # Deliveries wait for each other outside the threads that all other answers come from.
+    one_delivery = asyncio.Lock()
 
-    @app.exception_handler(_ProblemError)
-    async def problem(_: Request, error: _ProblemError) -> JSONResponse:
-        content = {"type": "about:blank", "title": error.title, "status": error.status, "detail": error.detail}
-        return JSONResponse(content, status_code=error.status, media_type="application/problem+json")
-
-    @app.post("/webhook/alertmanager")
-    async def webhook(request: Request) -> dict[str, Any]:
-        message = _parse(await _body(request))
-
-        def take() -> list[dict[str, str | int | None]]:
-            # Two deliveries at once must not both find that nothing is under way.
-            with one_at_a_time:
-                return intake.take(message, state, settings)
-
+    async def with_state(call: Callable[[], _Result]) -> _Result:
         try:
-            answers = await run_in_threadpool(take)
-        except UserError as error:
-            raise _ProblemError(422, "The alert cannot be used", str(error)) from error
+            return await run_in_threadpool(call)
+        except DependencyError as error:
+            retry = {"Retry-After": str(_RETRY_SECONDS)}
+            raise ProblemError(503, "The state cannot be used now", str(error), retry) from error
+
+    @app.exception_handler(ProblemError)
+    async def problem(_: Request, error: ProblemError) -> Response:
+        return error.response()
+
+    @app.post("/webhook/alertmanager", openapi_extra=_WEBHOOK)
+    async def webhook(request: Request) -> Response:
+        content = await _body(request)
+        try:
+            async with one_delivery:
+                taken = await with_state(lambda: intake.take(read_delivery(content), state, settings))
+        except TooManyAlertsError as error:
+            raise ProblemError(413, "The delivery has too many alerts", str(error)) from error
+        except DeliveryRefusedError as error:
+            raise ProblemError(422, "Not a delivery of alerts", str(error)) from error
         loop.wake()
-        return {"alerts": answers}
+        return JSONResponse({"alerts": [vars(each) for each in taken]})
 
     @app.get("/status")
-    def status() -> dict[str, Any]:
-        return describe(state)
+    async def status() -> Response:
+        known = await with_state(lambda: describe(settings, state))
+        if not loop.alive:
+            known["controller"] |= {"works": False, "message": _LOOP_ENDED}
+        return JSONResponse(known)
 
     @app.get("/events")
-    def events(limit: int = 200) -> dict[str, Any]:
-        return {"events": state.events(limit=max(1, min(limit, 10_000)))}
+    async def events(limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+        return JSONResponse({"events": await with_state(lambda: state.events(limit=limit))})
 
     @app.get("/healthz")
-    def healthz() -> Response:
+    async def healthz() -> Response:
         if not loop.alive:
-            raise _ProblemError(503, "The retraining loop has ended", "Restart the controller.")
+            raise ProblemError(503, "It does not work", _LOOP_ENDED)
         return JSONResponse({"status": "ok"})
 
     @app.get("/metrics")
-    def metrics() -> Response:
-        content, media_type = render(state)
+    async def metrics() -> Response:
+        content, media_type = await with_state(lambda: render(state))
         return Response(content, media_type=media_type)
 
     return app
 
 
-def describe(state: ControllerState) -> dict[str, Any]:
-    """Every retraining, oldest first, and every alert, latest first."""
-    return {"retrainings": [each.to_json() for each in state.retrainings()], "alerts": state.alerts()}
+_WEBHOOK: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": WebhookMessage.model_json_schema(by_alias=True)}},
+    },
+    "responses": {
+        str(status): {"description": what, "content": {"application/problem+json": {}}}
+        for status, what in (
+            (413, "Too large: group by more labels, or set `max_alerts`"),
+            (422, "No delivery of alerts; it is not to be sent again"),
+            (503, "The state cannot be used now; it is to be sent again"),
+        )
+    },
+}
 
 
 async def _body(request: Request) -> bytes:
@@ -98,15 +116,10 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         content += part
         if len(content) > _MOST_BYTES:
-            raise _ProblemError(413, "The payload is too large", f"At most {_MOST_BYTES} bytes are taken.")
+            raise ProblemError(
+                413,
+                "The payload is too large",
+                f"At most {_MOST_BYTES} bytes are taken. Set `max_alerts` in the receiver's webhook_config, or group "
+                "by more labels.",
+            )
     return bytes(content)
-
-
-def _parse(content: bytes) -> WebhookMessage:
-    try:
-        return WebhookMessage.model_validate(json.loads(content))
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
-        raise _ProblemError(422, "Not an Alertmanager webhook payload, version 4", found) from error
-    except ValueError as error:
-        raise _ProblemError(422, "Not JSON", str(error)) from error

@@ -6,9 +6,7 @@ Plain, because the client's classes know the fields of their own version only: a
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from plumbline.cluster.kubeconfig import Cluster, connect
@@ -20,8 +18,6 @@ _SECONDS = 10.0
 _RETRIED = frozenset({0, 401, 408, 409, 429})
 """401 too: a token is renewed while the client lives, and that of a pod that is being deleted is void at once, when
 its successor is to find the retraining as it is."""
-
-_log = logging.getLogger(__name__)
 
 
 class JobsAwayError(PlumblineError):
@@ -67,12 +63,12 @@ class Jobs:
         return made
 
     def delete(self, name: str) -> None:
-        """Deletes a Job with its pods, if it is there."""
-        try:
-            self._ask("delete_namespaced_custom_object", "jobs", name, propagation_policy="Background")
-        except JobsAwayError as error:
-            # Its own deadline ends it.
-            _log.warning("Job %s could not be deleted: %s", name, error)
+        """Deletes a Job with its pods, if it is there.
+
+        Raises:
+            JobsAwayError: The API does not answer.
+        """
+        self._ask("delete_namespaced_custom_object", "jobs", name, propagation_policy="Background")
 
     def _ask(self, method: str, plural: str, *arguments: Any, **options: Any) -> dict[str, Any] | None:
         from kubernetes.client import ApiException, CustomObjectsApi
@@ -130,12 +126,6 @@ def condition_of(job: dict[str, Any]) -> str | None:
             said = " ".join(filter(None, (each.get("reason"), each.get("message"))))
             return "is complete" if each["type"] == "Complete" else f"failed ({said or 'no reason is given'})"
     return None
-
-
-def created_at(job: dict[str, Any]) -> datetime | None:
-    """When the cluster took the Job."""
-    text = job.get("metadata", {}).get("creationTimestamp")
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _message(error: Any) -> str:

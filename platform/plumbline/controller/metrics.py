@@ -9,7 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from plumbline.controller.state import FINAL, OPEN, ControllerState, State
+from plumbline.controller.records import FINAL, OPEN, State
+from plumbline.controller.state import ControllerState
 
 _STATES: tuple[State, ...] = (*OPEN, *FINAL)
 

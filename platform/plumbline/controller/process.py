@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import psutil
 
 from plumbline.controller.trainer import (
     Attempt,
+    CancelledError,
     Child,
+    Job,
     Outcome,
     ReleaseStep,
     StoppedError,
@@ -24,14 +27,28 @@ from plumbline.controller.trainer import (
     parity_of,
     prepare_arguments,
     training_arguments,
+    waits_elsewhere,
 )
 from plumbline.errors import PlumblineError
 from plumbline.process.children import plumbline_line
+from plumbline.process.lines import LogLines
+from plumbline.process.patience import Patience, processor_seconds
 from plumbline.settings import Settings
 
 _STOP_SECONDS = 10.0
+"""For a polite end; what is killed after it loses nothing, it is run again whole."""
+
 _POLL_SECONDS = 0.1
+_LOOKS_EACH = 10
+"""Polls between two looks at the processes and at the state, which cost more."""
+
+_ONCE_KNOWN = "import os, sys; sys.stdin.buffer.read(1) and os.execv(sys.argv[1], sys.argv[1:])"
+"""Becomes the command once the state knows its process. Where the controller is killed before that, the pipe ends, and
+there is no process that nobody knows of."""
+
 _TAIL_LINES = 5
+_SIGNALLED_SECONDS = 5.0
+_STOPPED_CODES = frozenset({-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 
 
 class CommandTrainer:
@@ -43,8 +60,8 @@ class CommandTrainer:
 
     @property
     def resumes(self) -> bool:
-        """See `Trainer.resumes`: a child process is ended with the controller."""
-        return False
+        """See `Trainer.resumes`: a child process is ended with the controller; a run on the KFP API server goes on."""
+        return self._settings.pipelines.runner == "kfp"
 
     def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
         """See `Trainer.prepare`."""
@@ -64,6 +81,10 @@ class CommandTrainer:
         """See `Trainer.promote`."""
         self._run("models", "promote", version, "--reason", reason, attempt=attempt)
 
+    def reject(self, version: str, reason: str, *, attempt: Attempt) -> None:
+        """See `Trainer.reject`."""
+        self._run("models", "reject", version, "--reason", reason, attempt=attempt)
+
     def release(self, version: str, reason: str, *, attempt: Attempt) -> ReleaseStep:
         """See `Trainer.release`."""
         known = self._run("release", "status", "--version", version, attempt=attempt)["release"]
@@ -75,49 +96,95 @@ class CommandTrainer:
         verdict = self._run("release", "judge", "--apply", attempt=attempt)
         return ReleaseStep(verdict["state"], verdict["why"], verdict)
 
+    def end(self, left: Child | Job) -> None:
+        """See `Trainer.end`."""
+        if isinstance(left, Child):
+            end_child(left)
+
     def stop(self) -> None:
         """See `Trainer.stop`."""
         self._stopping.set()
 
     def _run(self, *arguments: str, attempt: Attempt) -> dict[str, Any]:
+        return self.run_line(plumbline_line(*arguments, "--json"), arguments, attempt)
+
+    def run_line(self, line: list[str], arguments: tuple[str, ...], attempt: Attempt) -> dict[str, Any]:
+        """Runs a command line to its end.
+
+        Args:
+            line: The program and its arguments; it prints one JSON object.
+            arguments: Those of `plumbline` that the line stands for, for messages.
+            attempt: The try that it belongs to.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            PlumblineError: It failed, or has shown no progress for too long.
+            StoppedError: `stop` was called.
+            CancelledError: The retraining was cancelled.
+        """
         log = attempt.log
         log.parent.mkdir(parents=True, exist_ok=True)
         answer_file = log.with_suffix(".stdout")
+        self._go_on_or_raise(arguments, attempt)
         with log.open("ab") as errors, answer_file.open("wb") as answers:
             errors.write(f"$ plumbline {' '.join(arguments)} --json\n".encode())
             errors.flush()
             process = subprocess.Popen(
-                plumbline_line(*arguments, "--json"),
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-I", "-S", "-c", _ONCE_KNOWN, *line],
+                stdin=subprocess.PIPE,
                 stdout=answers,
                 stderr=errors,
                 env={**os.environ, "PLUMBLINE_HOME": str(self._settings.home)},
                 start_new_session=True,  # its whole group can be ended, and a Ctrl-C does not reach it before us
             )
-            attempt.on_start(Child(process.pid, psutil.Process(process.pid).create_time()))
             try:
-                self._wait(process, arguments)
+                attempt.on_start(Child(process.pid, psutil.Process(process.pid).create_time()))
+                _release(process)
+                self._wait(process, arguments, attempt)
             finally:
                 end_group(process.pid)
+                process.wait()
+        if process.returncode in _STOPPED_CODES and self._stopping.wait(_SIGNALLED_SECONDS):
+            # Who ends a whole group or unit reaches the command sooner than us.
+            self._go_on_or_raise(arguments, attempt)
         if process.returncode != 0:
             raise PlumblineError(_said(arguments, process.returncode, log))
         return _read_answer(arguments, answer_file)
 
-    def _wait(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...]) -> None:
-        timeout = self._settings.controller.training_timeout_seconds
-        deadline = time.monotonic() + timeout
+    def _wait(self, process: subprocess.Popen[bytes], arguments: tuple[str, ...], attempt: Attempt) -> None:
+        """Until the command ends; it may take as long as it gets on."""
+        patience = Patience(
+            self._settings.controller.training_patience_seconds,
+            work=lambda: processor_seconds(_members(process.pid)),
+            sign=LogLines(attempt.log).look,
+        )
+        polls = 0
         while process.poll() is None:
-            if self._stopping.wait(_POLL_SECONDS):
-                end_group(process.pid)
-                process.wait()
-                raise StoppedError(f"`plumbline {' '.join(arguments[:3])}` was stopped with the controller.")
-            if time.monotonic() > deadline:
-                end_group(process.pid)
-                process.wait()
+            self._stopping.wait(_POLL_SECONDS)
+            polls += 1
+            if self._stopping.is_set() or polls % _LOOKS_EACH == 0:
+                self._go_on_or_raise(arguments, attempt)
+            if polls % _LOOKS_EACH == 0 and patience.lost() and not waits_elsewhere(arguments):
                 raise PlumblineError(
-                    f"`plumbline {' '.join(arguments[:3])}` did not end within {timeout:.0f} s and was stopped. "
-                    "PLUMBLINE_CONTROLLER__TRAINING_TIMEOUT_SECONDS gives it longer."
+                    f"`plumbline {' '.join(arguments[:3])}` has neither worked nor said anything new for "
+                    f"{patience.seconds:.0f} s and was ended (log: {attempt.log}). If it waited for a service, look at "
+                    "that; PLUMBLINE_CONTROLLER__TRAINING_PATIENCE_SECONDS waits longer."
                 )
+
+    def _go_on_or_raise(self, arguments: tuple[str, ...], attempt: Attempt) -> None:
+        if self._stopping.is_set():
+            attempt.on_stop()
+            raise StoppedError(f"`plumbline {' '.join(arguments[:3])}` was stopped with the controller.")
+        if attempt.cancelled():
+            raise CancelledError(f"`plumbline {' '.join(arguments[:3])}` was cancelled.")
+
+
+def _release(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # somebody may have ended it already
+        pipe.write(b"1")
 
 
 def end_group(leader: int) -> None:
@@ -168,6 +235,8 @@ def _said(arguments: tuple[str, ...], code: int, log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     sentences = [line.removeprefix("plumbline: ") for line in lines if line.startswith("plumbline: ")]
     said = sentences[-1] if sentences else " / ".join(lines[-_TAIL_LINES:])
+    if code == -signal.SIGKILL:
+        said = f"it was killed, as the kernel does where memory runs out (`dmesg` says so). Its last words: {said}"
     return f"`plumbline {' '.join(arguments[:3])}` ended with exit code {code}: {said} (log: {log})"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +16,16 @@ class StoppedError(PlumblineError):
     """The controller was asked to stop while a step ran; the retraining is taken up at the next start."""
 
 
+class CancelledError(PlumblineError):
+    """A person has cancelled the retraining while a step ran; what ran is ended."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a training came to.
 
     Attributes:
-        verdict: Of the gate: `promote` or `reject`.
+        verdict: Of the gate: `promote`, `review` (a person may look at it) or `reject`.
         model_version: The registered version.
         run_id: Its MLflow run.
         promoted: Whether it is the champion now.
@@ -77,12 +81,17 @@ class Attempt:
         log: File that takes what the try's commands say on this machine.
         on_start: Told what a step runs in, once it runs.
         job: The Job that an earlier controller started for this try.
+        on_stop: Called when a stop of the controller cuts the step off, before what it runs in is ended: however that
+            goes, the try is not to count.
+        cancelled: Whether the retraining was cancelled; asked now and then.
     """
 
     name: str
     log: Path
     on_start: OnStart
     job: str | None = None
+    on_stop: Callable[[], None] = lambda: None
+    cancelled: Callable[[], bool] = lambda: False
 
 
 class Trainer(Protocol):
@@ -100,6 +109,7 @@ class Trainer(Protocol):
             GateRefusedError: Parity is below 1.
             PlumblineError: It failed.
             StoppedError: `stop` was called.
+            CancelledError: The retraining was cancelled.
         """
         ...
 
@@ -111,11 +121,21 @@ class Trainer(Protocol):
         Raises:
             PlumblineError: It failed.
             StoppedError: `stop` was called.
+            CancelledError: The retraining was cancelled.
         """
         ...
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:
         """Makes a version the champion.
+
+        Raises:
+            PlumblineError: It failed.
+            StoppedError: `stop` was called.
+        """
+        ...
+
+    def reject(self, version: str, reason: str, *, attempt: Attempt) -> None:
+        """Keeps a version out: it loses the alias `challenger`.
 
         Raises:
             PlumblineError: It failed.
@@ -134,8 +154,15 @@ class Trainer(Protocol):
         """
         ...
 
+    def end(self, left: Child | Job) -> None:
+        """Ends what a step runs in, one of an earlier controller too; what is gone is left at that."""
+        ...
+
     def stop(self) -> None:
-        """Ends the waiting, and what cannot go on alone; the call that waits raises `StoppedError`."""
+        """Ends the waiting, and what cannot go on alone; the call that waits raises `StoppedError`.
+
+        Safe in a signal handler.
+        """
         ...
 
 
@@ -157,6 +184,12 @@ def trainer_for(settings: Settings) -> Trainer:
     from plumbline.controller.process import CommandTrainer
 
     return CommandTrainer(settings)
+
+
+def waits_elsewhere(arguments: Sequence[str]) -> bool:
+    """Whether a command only waits for a run on the KFP API server: it has a patience of its own with that, and a
+    message about it."""
+    return "submit" in arguments and "--wait" in arguments
 
 
 def prepare_arguments(settings: Settings, snapshot: str, as_of: datetime) -> list[str]:

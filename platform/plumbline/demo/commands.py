@@ -16,6 +16,7 @@ import psutil
 
 from plumbline.errors import DependencyError, GateRefusedError, IntegrityError, PlumblineError, UserError
 from plumbline.process.children import plumbline_line
+from plumbline.process.lines import LogLines
 from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.patience import Patience, processor_seconds
 
@@ -127,7 +128,7 @@ class Service:
             PlumblineError: The service ended, with the kind of its exit code.
             DependencyError: It has neither worked nor said anything for minutes.
         """
-        patience = Patience(_PATIENCE_SECONDS, work=self._work, sign=lambda: self._log.stat().st_size)
+        patience = Patience(_PATIENCE_SECONDS, work=self._work, sign=LogLines(self._log).look)
         while True:
             code = self._process.poll()
             if code is not None:

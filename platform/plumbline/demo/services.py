@@ -78,28 +78,28 @@ class Services:
         )
 
     def wait_for_retraining(self) -> dict[str, Any]:
-        """The controller's first retraining, once it is decided.
+        """The controller's latest retraining, once it is decided.
 
         Raises:
             PlumblineError: It failed, or the controller ended or does not get on.
         """
         return self._running["controller"].wait_for(self._decided, "the end of the retraining")
 
-    def first_retraining(self) -> dict[str, Any] | None:
-        """The controller's first retraining as it stands; None before there is one."""
+    def latest_retraining(self) -> dict[str, Any] | None:
+        """The controller's latest retraining as it stands; None before there is one."""
         retrainings: list[dict[str, Any]] = self._get(f"{self.controller_url}/status")["retrainings"]
-        return retrainings[0] if retrainings else None
+        return retrainings[-1] if retrainings else None
 
     def retraining_step(self) -> str:
         """What the controller does now, for a person to read."""
         try:
-            retraining = self.first_retraining()
+            retraining = self.latest_retraining()
         except httpx.HTTPError:
             return ""
         return "" if retraining is None else f"{retraining['state']}: {retraining['step']}"
 
     def _decided(self) -> dict[str, Any] | None:
-        retraining = self.first_retraining()
+        retraining = self.latest_retraining()
         if retraining is None:
             return None
         if retraining["state"] in _BROKEN:

@@ -226,9 +226,9 @@ def _loop(run: DemoRun) -> None:
 def _retrain(run: DemoRun, loop: dict[str, Any]) -> None:
     services = run.services
     with run.progress.step("Controller: features, retraining, gate", inside=services.retraining_step) as step:
-        broken = services.first_retraining() if run.resumed else None
+        broken = services.latest_retraining() if run.resumed else None
         if broken is not None and broken["state"] in ("failed", "cancelled"):
-            run.answer("controller", "retry", str(broken["id"]))
+            run.answer("controller", "retry", str(broken["id"]), "--reason", "The demo goes on.")
         retraining = services.wait_for_retraining()
         loop |= {"retrained": True, "gate_verdict": retraining["gate_verdict"], "retraining": retraining}
         waits = f"; `plumbline controller approve {retraining['id']}`" if retraining["gate_verdict"] == "review" else ""

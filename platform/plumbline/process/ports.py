@@ -1,11 +1,22 @@
-"""Whether a port can be listened on."""
+"""Addresses and ports that are listened on."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 
 from plumbline.errors import PortBusyError, UserError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.controller_access import ControllerAccessSettings
+
 
 class ControllerSettings(BaseModel):
     """Settings of the loop."""
@@ -17,6 +19,9 @@ class ControllerSettings(BaseModel):
 
     port: int = 8090
     """Port that the alert webhook listens on."""
+
+    access: ControllerAccessSettings = Field(default_factory=ControllerAccessSettings)
+    """Who may reach it."""
 
     launcher: Literal["process", "kubernetes"] = "process"
     """What a retraining runs in: child processes of the controller, or Jobs of the controller's own namespace."""
@@ -47,7 +52,8 @@ class ControllerSettings(BaseModel):
     """Wait until the retraining's `as_of` has come. Off, a stream from the past is replayed without waiting."""
 
     require_approval: bool = False
-    """A retraining waits for `plumbline controller approve ID` before it starts."""
+    """A version that the gate agrees to waits for `plumbline controller approve ID`, or `reject ID`. One that the gate
+    wants a person to look at (`review`) waits in any case."""
 
     release: Literal["direct", "canary"] = "direct"
     """How a version that the gate agrees to becomes the champion: at once, or as a canary that is promoted once it has
@@ -65,13 +71,15 @@ class ControllerSettings(BaseModel):
     so that the rows to learn from reach into what has moved."""
 
     max_attempts: int = Field(default=2, ge=1)
-    """A retraining that failed, or that a stop of the controller cut off, is tried so many times in all."""
+    """A retraining that failed, or whose controller was killed, is tried so many times in all. An orderly stop of the
+    controller (SIGTERM, SIGINT) costs no try."""
 
     retry_pause_seconds: float = Field(default=5.0, ge=0)
     """Pause before a failed retraining is tried again."""
 
-    training_timeout_seconds: float = Field(default=1800.0, gt=0)
-    """A retraining that takes longer is ended and counts as failed."""
+    training_patience_seconds: float = Field(default=600.0, gt=0)
+    """A try is ended, and counts as failed, when for so long its processes have not worked and its log has told nothing
+    new; in a Job, when its signs of life in the object store have not changed. It may take as long as it gets on."""
 
     parity_pairs: int = Field(default=1000, ge=1)
     """(entity, time) pairs compared between offline and online features before a retraining."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,10 @@ class MonitoringSettings(BaseModel):
     alert_url: str | None = None
     """Where alerts are sent to (a controller, a receiver in Alertmanager's webhook form, or an Alertmanager); None
     writes them only."""
+
+    alert_token_file: Path | None = None
+    """File with the bearer token that `alert_url` asks for (that of `controller.access.token_file`), on its first line;
+    read for each alert."""
 
     alert_format: Literal["webhook", "alertmanager"] = "webhook"
     """What `alert_url` takes: Alertmanager's webhook payload (a controller), or the API of an Alertmanager, at whose

@@ -11,9 +11,12 @@
   "group_wait" $values.controllerGroupWait
   "continue" true -}}
 {{- $routes = append $routes $loop -}}
-{{- $receivers = append $receivers (dict
-  "name" "plumbline-controller"
-  "webhook_configs" (list (dict "url" (include "plumbline.controller.webhook" .) "send_resolved" true))) -}}
+{{- $webhook := dict "url" (include "plumbline.controller.webhook" .) "send_resolved" true -}}
+{{- if .Values.controller.auth.required -}}
+{{- $token := dict "credentials_file" (include "plumbline.controller.tokenFile" .) -}}
+{{- $_ := set $webhook "http_config" (dict "authorization" $token) -}}
+{{- end -}}
+{{- $receivers = append $receivers (dict "name" "plumbline-controller" "webhook_configs" (list $webhook)) -}}
 {{- end -}}
 {{- /* A budget that burns fast burns slowly too: one call is enough. */ -}}
 {{- $burning := "alertname=~\".+BudgetBurning\"" -}}

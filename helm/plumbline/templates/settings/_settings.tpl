@@ -35,6 +35,9 @@ It holds no secret; it is the same for every role.
   "controller" (dict
     "host" "0.0.0.0"
     "port" (int .Values.controller.service.port)
+    "access" (dict
+      "required" .Values.controller.auth.required
+      "token_file" (ternary (include "plumbline.controller.tokenFile" .) nil .Values.controller.auth.required))
     "launcher" "kubernetes"
     "job_template" (include $name (dict "root" . "component" "retrain"))
     "release" .Values.controller.release
@@ -64,6 +67,9 @@ It holds no secret; it is the same for every role.
 {{- else -}}
 {{- if .Values.controller.enabled -}}
 {{- $_ := set $derived.monitoring "alert_url" (include "plumbline.controller.webhook" .) -}}
+{{- if .Values.controller.auth.required -}}
+{{- $_ := set $derived.monitoring "alert_token_file" (include "plumbline.controller.tokenFile" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if or .Values.kfp.enabled .Values.kfp.external.host -}}
