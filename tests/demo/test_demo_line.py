@@ -131,6 +131,8 @@ def test_killed_at_three_points_and_then_run_to_the_end(tmp_path: Path) -> None:
     assert report["monitor"]["drifted_window_alerts"] >= 1
     assert report["loop"]["retrained"] is True
     page = (line.out / "report.html").read_text()
-    assert page.count("<svg") >= 6
+    assert page.count("<svg") == 2
+    assert len(page.encode()) < 2_000_000
     assert 'src="http' not in page
-    assert 'href="http' not in page
+    assert 'href="http' not in page.replace('href="http://127.0.0.1:', "")
+    assert (line.out / "evidently" / "drifted.html").is_file()
