@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from monitoring.generating import dashboards, rules
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
 from plumbline.errors import PlumblineError, UserError
 from plumbline.instants import parse_instant
+from plumbline.model.class_names import titled
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
@@ -90,14 +92,59 @@ def weekly(
     from monitoring.window import Window
 
     settings = load_settings()
-    chosen = [name.strip() for name in models.split(",") if name.strip()]
-    if not chosen:
-        raise UserError("Name at least one model version, as in --models 1,2.")
     with step("Score every week"):
         rows: list[Any] = weekly_accuracy(
-            settings, snapshot=snapshot, window=Window(parse_instant(start), parse_instant(end)), models=chosen
+            settings, snapshot=snapshot, window=Window(parse_instant(start), parse_instant(end)), models=_names(models)
         )
     print_rows(rows, as_json=as_json, title="Accuracy by week")
+
+
+@app.command("answers")
+def answers(
+    since: Annotated[str, typer.Option(help="Postings from here on, ISO 8601.")],
+    until: Annotated[str | None, typer.Option(help="Postings before this, ISO 8601; all by default.")] = None,
+    models: Annotated[str, typer.Option(help="Versions or aliases, separated by commas.")] = "previous,champion",
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the random order; the same seed shows the same postings.")] = 7,
+    snapshot: SnapshotOption = "latest",
+    as_json: JsonOption = False,
+) -> None:
+    """Shows postings with the answers of several versions, those on which they disagree first."""
+    from monitoring.answers import sample_answers
+    from monitoring.served import newest_posting
+    from monitoring.window import Window
+
+    settings = load_settings()
+    begin = parse_instant(since)
+    end = newest_posting(settings, snapshot) + timedelta(microseconds=1) if until is None else parse_instant(until)
+    with step("Ask every version"):
+        result = sample_answers(
+            settings,
+            snapshot=snapshot,
+            window=Window(begin, end),
+            models=_names(models),
+            count=count,
+            seed=seed,
+        )
+    if as_json:
+        print_json(result)
+        return
+    names = result["class_names"]
+    shown: list[Any] = [
+        {
+            "board": row["board"],
+            "title": row["title"],
+            "label": "-" if row["label"] is None else titled(row["label"], names),
+            **{
+                f"version {given['version']}": f"{titled(given['label'], names)} ({given['probability']:.2f})"
+                for given in row["answers"]
+            },
+        }
+        for row in result["rows"]
+    ]
+    print_rows(shown, as_json=False, title="Answers")
+    counts = {name: result[name] for name in ("postings", "labelled", "disagree", "right_where_they_disagree", "how")}
+    print_result(counts, as_json=False, title="Of all that were asked")
 
 
 @app.command("policy")
@@ -190,6 +237,13 @@ def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the set
     require_free_port(host, chosen, "PLUMBLINE_MONITORING__UI_PORT")
     progress_console.print(f"Evidently: http://{host}:{chosen}")
     serve_ui(workspace_dir(settings), host=host, port=chosen)
+
+
+def _names(models: str) -> list[str]:
+    chosen = [name.strip() for name in models.split(",") if name.strip()]
+    if not chosen:
+        raise UserError("Name at least one model version, as in --models 1,2.")
+    return chosen
 
 
 def _windows(start: str | None, end: str | None, texts: list[str] | None) -> list[Any]:

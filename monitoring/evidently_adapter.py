@@ -12,21 +12,33 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from monitoring.opening import Opening
 
 _METHOD = "jensenshannon"
 
 
 @dataclass(frozen=True)
 class ReportColumns:
-    """Columns of a report by how Evidently reads them."""
+    """Columns of a report by how Evidently reads them.
+
+    Attributes:
+        categorical: Compared by values.
+        numeric: Compared by bins.
+        nulls: Counted where empty.
+        first: The columns that the page shows first, in this order.
+    """
 
     categorical: tuple[str, ...]
     numeric: tuple[str, ...]
     nulls: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
     @property
     def every(self) -> list[str]:
@@ -61,6 +73,9 @@ def compare(
     *,
     thresholds: Mapping[str, float],
     name: str = "",
+    opening: Opening | None = None,
+    at: datetime | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> EvidentlyReport:
     """Compares two frames column by column.
 
@@ -70,6 +85,9 @@ def compare(
         columns: What to compare.
         thresholds: Score from which a column has drifted; columns without one get Evidently's default.
         name: Name of the run in Evidently's pages.
+        opening: What the page begins with, and the figures for the project's panels.
+        at: Instant that the run stands at in them; now by default.
+        about: What the run is about, shown beside its name.
     """
     import_quietly()
     from evidently import DataDefinition, Dataset, Report
@@ -82,11 +100,24 @@ def compare(
     )
     metrics: list[Any] = [
         ValueDrift(column=column, method=_METHOD, threshold=thresholds.get(column))
-        for column in (*usable.categorical, *usable.numeric)
+        for column in _ordered((*usable.categorical, *usable.numeric), columns.first)
     ]
-    metrics += [MissingValueCount(column=column) for column in usable.nulls]
+    metrics += [MissingValueCount(column=column) for column in _ordered(usable.nulls, columns.first)]
+    beside: dict[str, pd.DataFrame] = {}
+    if opening is not None:
+        from monitoring.evidently_figures import WindowFigures, additional_data
+
+        metrics.insert(0, WindowFigures())
+        beside = additional_data(opening)
     sides = [Dataset.from_pandas(_plain(frame, usable), data_definition=definition) for frame in (current, reference)]
-    snapshot = Report(metrics, include_tests=True).run(*sides, name=name or None)
+    snapshot = Report(metrics, include_tests=True).run(
+        *sides,
+        additional_data=beside,
+        # Evidently's pages compare it with instants that have no zone.
+        timestamp=None if at is None else at.astimezone(UTC).replace(tzinfo=None),
+        metadata=dict(about or {}),
+        name=name or None,
+    )
     scores: dict[str, dict[str, Any]] = {}
     for metric in snapshot.dict()["metrics"]:
         config = metric["config"]
@@ -108,6 +139,10 @@ def _comparable(current: pd.DataFrame, reference: pd.DataFrame, columns: ReportC
 
     known = tuple(name for name in columns.nulls if name in current and name in reference)
     return ReportColumns(with_values(columns.categorical), with_values(columns.numeric), known)
+
+
+def _ordered(names: tuple[str, ...], first: tuple[str, ...]) -> list[str]:
+    return sorted(names, key=lambda name: first.index(name) if name in first else len(first))
 
 
 def _plain(frame: pd.DataFrame, columns: ReportColumns) -> pd.DataFrame:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from monitoring.evidently_adapter import EvidentlyReport, import_quietly
+from monitoring.evidently_panels import ensure_panels
 from plumbline import paths
 from plumbline.errors import DependencyError
 from plumbline.settings import Settings
 
 
+@dataclass(frozen=True)
+class Added:
+    """Where a report's page is to be seen.
+
+    Attributes:
+        path: Path of the page in the Evidently UI that serves the workspace.
+        url: Its address, where the workspace is a UI that runs.
+    """
+
+    path: str
+    url: str | None = None
+
+
 class Workspace(Protocol):
     """Runs of one project."""
 
-    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
-        """Adds a report and removes the oldest beyond `keep`; returns its page's address where it has one.
+    def add(self, report: EvidentlyReport, *, keep: int) -> Added:
+        """Adds a report, removes the oldest beyond `keep`, and sees that the project has its panels.
 
         Raises:
             DependencyError: The Evidently UI did not take it.
@@ -49,13 +64,14 @@ class FolderWorkspace:
         found = self._workspace.search_project(project)
         self._project = found[0] if found else self._workspace.create_project(project)
 
-    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
+    def add(self, report: EvidentlyReport, *, keep: int) -> Added:
         """See `Workspace.add`."""
-        self._workspace.add_run(self._project.id, report.snapshot)
+        added = self._workspace.add_run(self._project.id, report.snapshot)
         runs = list(self._workspace.list_runs(self._project.id))
         for old in sorted(runs, key=str)[:-keep]:
             self._workspace.delete_run(self._project.id, old)
-        return None
+        ensure_panels(self._workspace, self._project.id)
+        return Added(_page(added))
 
 
 class RemoteWorkspace:
@@ -66,7 +82,7 @@ class RemoteWorkspace:
         self._project = project
         self._timeout = timeout
 
-    def add(self, report: EvidentlyReport, *, keep: int) -> str | None:
+    def add(self, report: EvidentlyReport, *, keep: int) -> Added:
         """See `Workspace.add`."""
         import_quietly()
         from evidently.errors import EvidentlyError
@@ -82,12 +98,17 @@ class RemoteWorkspace:
             runs = remote._request(f"/api/projects/{project.id}/snapshots", "GET").json()
             for old in sorted(str(each["id"]) for each in runs)[:-keep]:
                 remote._request(f"/api/projects/{project.id}/{old}", "DELETE")
+            ensure_panels(remote, project.id)
         except (RequestException, EvidentlyError, ValueError) as error:
             raise DependencyError(
                 f"The Evidently UI at {self._url} did not take the run: {error}. "
                 "Check PLUMBLINE_MONITORING__EVIDENTLY_URL; the monitor's record holds all figures."
             ) from error
-        return str(added.url)
+        return Added(_page(added), str(added.url))
+
+
+def _page(added: Any) -> str:
+    return f"/projects/{added.project_id}/reports/{added.id}"
 
 
 def _client(url: str, timeout: float) -> Any:

@@ -44,6 +44,7 @@ class WindowResult:
         evidently: Drift that Evidently measured, per column.
         report_html: Evidently's page: a path, or its address in the bucket.
         evidently_run: The run in the Evidently UI that it was posted to, where one is configured.
+        evidently_path: Its path in the Evidently UI; `plumbline monitor ui` where none is configured.
         evidently_problem: Why the run is not there; the record and the page are whole nevertheless.
         seconds: How long it took.
         reason: Why it could not be judged.
@@ -60,6 +61,7 @@ class WindowResult:
     evidently: dict[str, Any] = field(default_factory=dict)
     report_html: str | None = None
     evidently_run: str | None = None
+    evidently_path: str | None = None
     evidently_problem: str | None = None
     seconds: float = 0.0
     reason: str | None = None
@@ -81,6 +83,7 @@ class WindowResult:
             "evidently": self.evidently,
             "report_html": self.report_html,
             "evidently_run": self.evidently_run,
+            "evidently_path": self.evidently_path,
             "evidently_problem": self.evidently_problem,
             "seconds": round(self.seconds, 2),
         }
@@ -170,9 +173,11 @@ class Monitor:
             result.status = "alert"
             result.since, result.slices = self._explain(breached[0], recent.reset_index(drop=True), inside)
         if self._html:
-            page = write_report(self._settings, self._detector, frame, result.findings, window, self._served)
+            where = Evidence(result.since, result.slices)
+            page = write_report(self._settings, self._detector, frame, result.findings, window, self._served, where)
             result.report_html, result.evidently = page.address, page.scores
-            result.evidently_run, result.evidently_problem = page.run, page.problem
+            result.evidently_run, result.evidently_path = page.run, page.path
+            result.evidently_problem = page.problem
             subject = self._subject(window, report=page.run or page.address)
         result.alerts = alerting.alerts_of(result.findings, subject, Evidence(result.since, result.slices))
         result.seconds = time.monotonic() - start

@@ -12,13 +12,16 @@ from urllib.request import url2pathname
 import numpy as np
 import pandas as pd
 
+from monitoring.alerting import Evidence
 from monitoring.calibration import Rows, equal_mix_weights
 from monitoring.detector import Detector, Finding
 from monitoring.evidently_adapter import ReportColumns, compare
 from monitoring.evidently_workspace import open_workspace
+from monitoring.opening import opening_of
 from monitoring.shared import keep_last, open_monitoring_store
 from monitoring.window import Window
 from plumbline.errors import DependencyError, MissingInputError
+from plumbline.model.class_names import read_class_names, titled
 from plumbline.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ _log = logging.getLogger(__name__)
 _ROOT = "reports/"
 _SEED = 7
 _MOST_CATEGORIES = 30
+_OUTCOMES = ("prediction", "label")
 _ALWAYS, _NEVER = 0.0, 1.0
 """Limits of Jensen-Shannon distances, which lie between 0 and 0.83."""
 
@@ -41,12 +45,14 @@ class Page:
         address: Where the HTML page lies: a path of this machine, or `s3://...`.
         scores: Drift per column as Evidently measured it.
         run: Address of the run in the Evidently UI that it was posted to, where one is configured.
+        path: Path of the run in the UI that serves the workspace.
         problem: Why the run is not among Evidently's pages.
     """
 
     address: str
     scores: dict[str, Any]
     run: str | None = None
+    path: str | None = None
     problem: str | None = None
 
 
@@ -57,6 +63,7 @@ def write_report(
     findings: list[Finding],
     window: Window,
     served: Served,
+    evidence: Evidence,
 ) -> Page:
     """Compares samples of both sides by Evidently, and keeps the page and the workspace entry.
 
@@ -65,22 +72,46 @@ def write_report(
     """
     most = settings.monitoring.report_rows
     current, reference = sample_sides(detector, window_frame, most)
-    columns = _columns(detector)
+    columns = _columns(detector, findings)
+    names = read_class_names(served.reference.path)
+    for column in _OUTCOMES:
+        for side in (current, reference):
+            if column in side:
+                side[column] = side[column].map(lambda label: titled(str(label), names), na_action="ignore")
     for column in columns.categorical:
         current[column], reference[column] = _fold_rare(current[column], reference[column])
     thresholds = _thresholds(findings, columns)
     name = f"version {served.reference.version}, {window.start.date()} to {window.end.date()}"
-    report = compare(current, reference, columns, thresholds=thresholds, name=name)
+    report = compare(
+        current,
+        reference,
+        columns,
+        thresholds=thresholds,
+        name=name,
+        opening=opening_of(
+            findings,
+            window_frame,
+            detector.reference,
+            window=window,
+            version=served.reference.version,
+            evidence=evidence,
+        ),
+        at=window.end,
+        about={
+            "model_version": served.reference.version,
+            "tests over their limits": str(sum(finding.breached for finding in findings)),
+        },
+    )
     store = open_monitoring_store(settings)
     about = f"v{served.reference.version}-{window.start:%Y%m%d}-{window.end:%Y%m%d}"
     address = store.put(f"{_ROOT}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{about}.html", report.html())
     keep_last(store, _ROOT, settings.monitoring.reports_kept)
     try:
-        run = open_workspace(settings, served.model).add(report, keep=settings.monitoring.reports_kept)
+        added = open_workspace(settings, served.model).add(report, keep=settings.monitoring.reports_kept)
     except DependencyError as error:
         _log.warning("%s", error)
         return Page(_plain(address), report.scores, problem=str(error))
-    return Page(_plain(address), report.scores, run=run)
+    return Page(_plain(address), report.scores, run=added.url, path=added.path)
 
 
 def read_page(settings: Settings, address: str | None) -> bytes:
@@ -132,15 +163,16 @@ def sample_sides(detector: Detector, window_frame: pd.DataFrame, most: int) -> t
     return sides[0], sides[1]
 
 
-def _columns(detector: Detector) -> ReportColumns:
+def _columns(detector: Detector, findings: list[Finding]) -> ReportColumns:
     policy = detector.policy
     known = detector.reference.columns
-    outcomes = [name for name in ("prediction", "label") if name in known and detector.reference[name].notna().any()]
+    outcomes = [name for name in _OUTCOMES if name in known and detector.reference[name].notna().any()]
     confidence = ["probability"] if "prediction" in outcomes else []
     return ReportColumns(
         categorical=(*policy.columns.categorical, *outcomes),
         numeric=(*policy.columns.numeric, *(f"{text}_new_words" for text in policy.columns.text), *confidence),
         nulls=policy.columns.nulls,
+        first=tuple(dict.fromkeys(_shown_as(finding) for finding in findings if finding.breached)),
     )
 
 

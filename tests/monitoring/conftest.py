@@ -13,8 +13,10 @@ import pytest
 from drift_streams import END, WEEK, moved
 
 from plumbline import paths
+from plumbline.data.generator import class_names
 from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.model.class_names import write_class_names
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 
@@ -55,6 +57,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     run = tracking.client.create_run(tracking.experiment_id)
     content = paths.tracking_dir(settings) / "test-models" / run.info.run_id / "artifacts"
     trained.model.save(content / MODEL_FOLDER)
+    write_class_names(content / MODEL_FOLDER, class_names())
     reference = reference_frame(trained.model, evaluation=evaluation, calibration=calibration)
     reference.to_parquet(content / REFERENCE_FILE)
     registry = ModelRegistry(settings, tracking)

@@ -72,7 +72,13 @@ def test_runs_arrive_and_the_oldest_are_taken_away(ui: str, report: EvidentlyRep
     pages = [workspace.add(report, keep=2) for _ in range(3)]
     [project] = [each for each in httpx.get(f"{ui}/api/projects").json() if each["name"] == "a model/with a slash"]
     runs = [each["id"] for each in httpx.get(f"{ui}/api/projects/{project['id']}/snapshots").json()]
-    assert sorted(pages[1:]) == sorted(f"{ui}/projects/{project['id']}/reports/{run}" for run in runs)
+    assert sorted(page.url for page in pages[1:]) == sorted(
+        f"{ui}/projects/{project['id']}/reports/{run}" for run in runs
+    )
+    assert [page.url for page in pages] == [f"{ui}{page.path}" for page in pages]
+    dashboard = httpx.get(f"{ui}/api/v2/dashboards/{project['id']}").json()
+    assert [tab["title"] for tab in dashboard["tabs"]] == ["Monitors"]
+    assert len(dashboard["panels"]) == len(dashboard["tabs"][0]["panels"]) > 5
 
 
 def test_a_ui_that_is_away_is_said(report: EvidentlyReport) -> None:
@@ -91,7 +97,15 @@ def test_a_ui_that_never_answers_is_given_up(report: EvidentlyReport) -> None:
 def test_a_monitor_posts_its_run_and_goes_on_without_the_ui(ui: str, watched: Settings) -> None:
     posted = _judge(watched, ui)
     assert posted["evidently_run"].startswith(f"{ui}/projects/")
+    assert posted["evidently_run"] == f"{ui}{posted['evidently_path']}"
     assert posted["evidently_problem"] is None
+    project = posted["evidently_path"].split("/")[2]
+    series = {"metric": "evidently:metric_v2:WindowFigures", "metric_labels": {"label": "postings"}}
+    drawn = httpx.post(
+        f"{ui}/api/v2/snapshots/{project}/data_series_batch",
+        json={"series_filter": [{"tags": [], "metadata": {}, **series}]},
+    ).json()
+    assert [each["values"] for each in drawn["series"]] == [[posted["rows"]]]
     assert httpx.get(
         posted["evidently_run"].replace("/projects/", "/api/projects/").replace("/reports/", "/") + "/metadata"
     ).is_success

@@ -23,6 +23,7 @@ from monitoring.sending import outbox
 from monitoring.window import Window
 from plumbline import paths
 from plumbline.alerts.webhook import WebhookMessage
+from plumbline.data.masking import mask_text
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import DependencyError, MissingInputError
 from plumbline.settings import Settings
@@ -98,6 +99,8 @@ def test_two_windows_one_process(command: CliRunner, watched: Settings, receiver
 
     page = Path(drifted["report_html"])
     assert 100_000 < page.stat().st_size < 8_000_000
+    assert "tests are beyond their limits" in page.read_text()
+    assert "2 Professionals" in page.read_text()
     assert drifted["evidently"]["board"]["method"] == "jensenshannon"
     workspace = paths.monitoring_dir(watched) / "evidently"
     assert len(list(workspace.rglob("snapshots/*.json"))) == 2
@@ -233,6 +236,26 @@ def test_accuracy_by_week(command: CliRunner) -> None:
     for row in rows.itertuples():
         assert row.accuracy_interval[0] <= row.accuracy <= row.accuracy_interval[1]
         assert row.n > 100
+
+
+def test_postings_with_the_answers_of_versions(command: CliRunner) -> None:
+    arguments = ["answers", "--models", "1,champion", "--since", END.isoformat(), "--until", CHANGE.isoformat()]
+    result = json.loads(command.invoke(app, [*arguments, "--count", "3", "--json"], catch_exceptions=False).stdout)
+    assert len(result["rows"]) == 3
+    for row in result["rows"]:
+        assert row.keys() == {"posting_id", "board", "title", "description_start", "label", "answers"}
+        assert [given["version"] for given in row["answers"]] == ["1"]
+        assert len(row["description_start"]) <= 325
+        assert all(mask_text(row[name]) == row[name] for name in ("title", "description_start"))
+    assert (result["disagree"], result["right_where_they_disagree"]) == (0, {"1": 0, "none": 0})
+    assert result["postings"] >= result["labelled"] > 500
+    assert result["class_names"]["2"] == "Professionals"
+    again = json.loads(command.invoke(app, [*arguments, "--count", "3", "--json"]).stdout)
+    assert again == result
+    other = json.loads(command.invoke(app, [*arguments, "--count", "3", "--seed", "8", "--json"]).stdout)
+    assert other["rows"] != result["rows"]
+    done = command.invoke(app, ["answers", "--models", "1", "--since", "2030-01-01", "--until", "2030-02-01"])
+    assert isinstance(done.exception, MissingInputError)
 
 
 def test_policies_and_schema_are_printed(command: CliRunner) -> None:

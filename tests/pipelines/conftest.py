@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from own_folder import own_folder
 
-from plumbline.data.generator import GeneratorConfig, generate
+from plumbline.data.generator import GeneratorConfig, class_names, generate
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.process.children import plumbline_line
 from plumbline.settings import Settings, load_settings
@@ -65,5 +65,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     """A home with a snapshot of 2,600 generated postings over 13 weeks."""
     settings = load_settings(home=Path(tmp_path_factory.mktemp("line")) / "home")
     frame = pd.concat(generate(GeneratorConfig(rows=2600, weeks=13, seed=3)), ignore_index=True)
-    snapshot = SnapshotStore(open_store(settings)).write(frame, source={"kind": "generator"})
+    snapshot = SnapshotStore(open_store(settings)).write(
+        frame, source={"kind": "generator", "class_names": class_names()}
+    )
     return Line(settings, snapshot.id)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from conftest import FAST, Line
 
+from plumbline.model.class_names import read_class_names
 from plumbline.registry.models import ModelRegistry
 from plumbline.registry.runs import TAG_STEP
 from plumbline.registry.tracking import configure
@@ -51,7 +52,10 @@ def test_the_version_is_registered_with_all_that_belongs_to_it(first: dict[str, 
     assert loaded.version == first["model_version"]
     assert registry.version_of("challenger") is None
     assert loaded.card is not None
-    assert line.snapshot_id in loaded.card.read_text()
+    card = loaded.card.read_text()
+    assert line.snapshot_id in card
+    assert "| 2 Professionals |" in card
+    assert read_class_names(loaded.path)["2"] == "Professionals"
     assert loaded.reference is not None
     reference = pd.read_parquet(loaded.reference)
     assert set(reference["part"]) == {"evaluation", "calibration"}
@@ -75,10 +79,16 @@ def test_mlflow_holds_the_run_its_steps_and_its_model(first: dict[str, Any], lin
     parent = tracking.client.get_run(first["run_id"])
     assert parent.info.status == "FINISHED"
     assert parent.data.params["reason"] == "Test."
+    outcome = "promoted" if first["promoted"] else "rejected"
+    assert parent.info.run_name == f"v{first['model_version']} {outcome}: training {FIRST[:10]}"
+    assert "Why this run was started: Test." in parent.data.tags["mlflow.note.content"]
+    assert {"accuracy", "macro_f1", "evaluation_rows", "calibration_error", "latency_ms"} <= set(parent.data.metrics)
+    contexts = [tag.value for given in parent.inputs.dataset_inputs for tag in given.tags if "context" in tag.key]
+    assert sorted(contexts) == ["calibration", "evaluation", "training"]
     train = runs["train"]
     assert len(tracking.client.get_metric_history(train.info.run_id, "loss")) == 3
     names = {(given.dataset.name, given.tags[0].value) for given in train.inputs.dataset_inputs}
-    assert {name for name, _ in names} == {f"snapshot-{line.snapshot_id[:12]}"}
+    assert {name for name, _ in names} == {f"generated postings ({line.snapshot_id[:8]})"}
     assert len(names) == 2
     plots = tracking.client.list_artifacts(runs["evaluate"].info.run_id, "plots")
     assert all(plot.path.endswith(".png") for plot in plots)
@@ -94,6 +104,7 @@ def test_the_logged_model_answers_as_a_pyfunc(first: dict[str, Any], line: Line)
     answer = model.predict(rows)
     assert len(answer) == 2
     assert model.metadata.signature is not None
+    assert model.metadata.metadata["class_names"]["2"] == "Professionals"
     assert set(answer["label"]) <= set(first["metrics"]["per_class"])
 
 

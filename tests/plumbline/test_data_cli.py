@@ -80,6 +80,7 @@ def test_ingest_answers_with_every_figure(ingested: dict[str, Any]) -> None:
     assert 0.9 * rows["admitted"] < ingested["labelled"] < rows["admitted"]
     assert (ingested["scenario"], ingested["change_point"]) == (None, None)
     assert ingested["uri"].startswith("file://")
+    assert ingested["class_names"]["1"] == "Managers"
 
 
 def test_a_process_prints_json_and_nothing_else(plumbline: Shell, ingested: dict[str, Any]) -> None:

@@ -31,6 +31,8 @@ def read(row: dict[str, str | None], **fields: Any) -> tuple[dict[str, Any], lis
 def test_the_examples_load_and_read_what_they_say() -> None:
     ads = load_mapping(EXAMPLES / "job_ads_pl.yaml")
     assert ads.columns["kod zawodu"] == "label"
+    assert ads.class_names["9"] == "Elementary occupations"
+    assert ads.class_names.keys() == set(ads.fields.label.allowed)
     assert load_mapping(EXAMPLES / "emscad.yaml").columns["fraudulent"] == "label"
 
 
@@ -174,6 +176,12 @@ def test_the_first_digit_of_a_code_is_its_label(code: int, form: str) -> None:
     assert record["label_timestamp"] - record["event_timestamp"] == timedelta(days=3)
 
 
+def test_codes_have_names_whether_yaml_reads_them_as_text_or_as_numbers() -> None:
+    label = {"column": "code", "class_names": {1: "Managers", "2": "Professionals"}}
+    assert parse_mapping(content(label=label), "test").class_names == {"1": "Managers", "2": "Professionals"}
+    assert parse_mapping(content(), "test").class_names == {}
+
+
 def test_label_times_come_from_the_mapping_the_setting_or_a_column() -> None:
     record, _ = read({"code": "1"}, label="code")
     assert record["label_timestamp"] == datetime(2026, 1, 12, tzinfo=UTC)
@@ -191,6 +199,8 @@ def test_label_times_come_from_the_mapping_the_setting_or_a_column() -> None:
         ({"titel": "x"}, "fields.titel does not exist. Did you mean title?"),
         ({"label": {"column": "x", "delay_day": 1}}, "Did you mean delay_days?"),
         ({"label": {"column": "x", "divide_by": 10}}, "needs parser: integer"),
+        ({"label": {"column": "x", "class_name": {}}}, "Did you mean class_names?"),
+        ({"label": {"column": "x", "allowed": ["1"], "class_names": {"2": "Two"}}}, "class_names has 2, which allowed"),
         ({"label": {"column": "x", "delay_days": 1, "timestamp": {"column": "y"}}}, "not both"),
         ({"salary": "x", "currency": "y"}, "not both"),
         ({"company": {"column": "x", "constant": "y"}}, "exactly one of column, columns, constant"),

@@ -37,6 +37,17 @@ def test_the_same_content_is_the_same_snapshot(store: SnapshotStore) -> None:
     assert store.list() == [again]
 
 
+def test_names_of_classes_are_those_that_were_given_last(store: SnapshotStore) -> None:
+    frame = postings(9)
+    assert store.write(frame, source={"take": 1}).class_names == {}
+    named = store.write(frame, source={"take": 2, "class_names": {"1": "Manager"}})
+    assert named.source == {"take": 1, "class_names": {"1": "Manager"}}
+    renamed = store.write(frame, source={"class_names": {"1": "Managers"}})
+    assert renamed.class_names == {"1": "Managers"}
+    assert store.write(frame, source={}).class_names == {"1": "Managers"}
+    assert len(store.list()) == 1
+
+
 @pytest.mark.parametrize("other", ["row", "terms", "quarantine"])
 def test_other_content_is_another_snapshot(store: SnapshotStore, other: str) -> None:
     first = store.write(postings(9), source={})

@@ -13,11 +13,13 @@ import model_postings as small
 import pandas as pd
 import pytest
 
+from plumbline.cli.models_evaluate import _print
 from plumbline.data.contract import POSTING_COLUMNS
 from plumbline.data.frames import from_records
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import MissingInputError
 from plumbline.features.schema import FeatureSpec
+from plumbline.model.class_names import write_class_names
 from plumbline.model.external import read_file, with_features
 from plumbline.model.split import SEEN_BEFORE
 from plumbline.settings import Settings
@@ -109,11 +111,14 @@ def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command(settings: Settings, files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command(
+    settings: Settings, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data, mapping = map(str, files)
     SnapshotStore(open_store(settings)).write(_contract(small.stream(400)), source={}, label_terms=None)
     specs = [FeatureSpec(name="company_postings_28d", kind="numeric", default=0.0)]
     small.trained(feature_specs=specs).model.save(tmp_path / "model")
+    write_class_names(tmp_path / "model", {"2": "Professionals"})
     answers = tmp_path / "answers.parquet"
     done = _run(
         settings.home, "--data", data, "--mapping", mapping, "--model", str(tmp_path / "model"),
@@ -127,6 +132,9 @@ def test_the_command(settings: Settings, files: tuple[Path, Path], tmp_path: Pat
     assert result["accuracy"] > 0.8
     assert {"accuracy_interval", "macro_f1", "per_class", "snapshot_id"} <= set(result)
     assert len(pd.read_parquet(answers)) == 99
+    assert result["class_names"] == {"2": "Professionals"}
+    _print(result)
+    assert "2 Professionals" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("missing", ["--data", "--mapping", "--model"])

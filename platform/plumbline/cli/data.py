@@ -70,13 +70,17 @@ def ingest(
     with step("Read, check, mask, write"):
         if data is None:
             from plumbline.data.contract import POSTING_COLUMNS
-            from plumbline.data.generator import raw_rows
+            from plumbline.data.generator import class_names, raw_rows
             from plumbline.data.mapping import RowMapper, contract_mapping
             from plumbline.data.reading import IterableSource
 
             source: Any = IterableSource(POSTING_COLUMNS, raw_rows(config))
             mapper = RowMapper(contract_mapping(POSTING_COLUMNS), POSTING_COLUMNS, _delay(settings))
-            provenance: dict[str, Any] = {"kind": "generator", "config": config.model_dump(mode="json")}
+            provenance: dict[str, Any] = {
+                "kind": "generator",
+                "config": config.model_dump(mode="json"),
+                "class_names": class_names(),
+            }
         else:
             from plumbline.data.terms import read_label_terms
 
@@ -87,6 +91,7 @@ def ingest(
                 "sha256": source.digest(),
                 "mapping": mapper.mapping.name,
                 "made_up_time": mapper.mapping.fields.event_timestamp.sequence is not None,
+                "class_names": mapper.mapping.class_names,
             }
             terms = read_label_terms(data, mapper.mapping)
         result = door.ingest(
@@ -108,6 +113,7 @@ def ingest(
         "postings": snapshot.rows,
         "labelled": snapshot.labelled,
         "label_terms": result.label_terms,
+        "class_names": snapshot.class_names,
         "scenario": scenario,
         "change_point": None if drift is None else drift.change_point.isoformat(),
         "uri": snapshot.uri,

@@ -162,7 +162,9 @@ def ui(
     if as_json or not start:
         print_result({"url": url, "command": " ".join(line)}, as_json=as_json, title="MLflow")
     if start and not as_json:
-        progress_console.print(f"MLflow on {url} (Ctrl-C ends it)")
+        # MLflow's pages begin with what language-model agents need, unless the address says otherwise.
+        address = f"{url}/#/experiments?workflowType=machine_learning"
+        progress_console.print(f"MLflow on {address} (Ctrl-C ends it)", soft_wrap=True)
         sys.exit(run_ui(settings, line))
 
 

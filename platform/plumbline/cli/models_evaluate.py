@@ -9,12 +9,11 @@ import typer
 
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
 from plumbline.errors import MissingInputError
+from plumbline.model.class_names import read_class_names, titled
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from plumbline.model.protocol import TextClassifier
 
 _SNAPSHOT_TAG = "plumbline.snapshot"
 
@@ -27,14 +26,18 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Scores a labelled file through the same contract and the same features as training."""
+    from plumbline.data.mapping import load_mapping
     from plumbline.model.evaluate import evaluate as score
     from plumbline.model.external import figures, read_file, with_features
+    from plumbline.model.protocol import load_model
 
     settings = load_settings()
     with step("Read and check the file"):
         admission = read_file(settings, data, mapping)
     with step(f"Load the model {model}"):
-        classifier, version, snapshot = _model(settings, model)
+        folder, version, snapshot = _model(settings, model)
+        classifier = load_model(folder)
+        names = {**load_mapping(mapping).class_names, **read_class_names(folder)}
         log, snapshot_id = _log(settings, snapshot)
     with step("Compute features as of each posting's time"):
         external = with_features(settings, admission, log, classifier.feature_specs)
@@ -46,6 +49,7 @@ def evaluate(
             "model": {"name": model, "version": version},
             "snapshot_id": snapshot_id,
             **figures(external, evaluation.summary()),
+            "class_names": names,
         }
     if predictions is not None:
         predictions.parent.mkdir(parents=True, exist_ok=True)
@@ -58,19 +62,19 @@ def evaluate(
         _print(result)
 
 
-def _model(settings: Settings, name: str) -> tuple[TextClassifier, str | None, str | None]:
-    """The model, its version, and the snapshot that it was trained on; the last two only from the registry."""
-    from plumbline.model.protocol import CONFIG_FILE, load_model
+def _model(settings: Settings, name: str) -> tuple[Path, str | None, str | None]:
+    """The model's folder, its version, and the snapshot that it was trained on; the last two only from the registry."""
+    from plumbline.model.protocol import CONFIG_FILE
 
     folder = Path(name)
     if (folder / CONFIG_FILE).is_file():
-        return load_model(folder), None, None
+        return folder, None, None
     if folder.is_dir():
         raise MissingInputError(f"There is no model in {folder}: {CONFIG_FILE} is missing.")
     from plumbline.registry.models import ModelRegistry
 
     loaded = ModelRegistry(settings).fetch(name)
-    return load_model(loaded.path), loaded.version, loaded.tags.get(_SNAPSHOT_TAG)
+    return loaded.path, loaded.version, loaded.tags.get(_SNAPSHOT_TAG)
 
 
 def _log(settings: Settings, snapshot: str | None) -> tuple[pd.DataFrame | None, str | None]:
@@ -98,6 +102,7 @@ def _print(result: dict[str, Any]) -> None:
     shown |= {f"rows {name}": count for name, count in result["rows"].items()}
     shown |= {"calibration error": result["calibration"]["ece"], "model version": result["model"]["version"]}
     print_result(shown, as_json=False, title="Evaluation")
-    classes = [{"class": label, **figures} for label, figures in result["per_class"].items()]
+    names = result["class_names"]
+    classes = [{"class": titled(label, names), **figures} for label, figures in result["per_class"].items()]
     print_rows(list(classes), as_json=False, title="Classes")
     print_rows(result["slices"], as_json=False, title="Slices")

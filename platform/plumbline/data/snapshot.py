@@ -57,6 +57,11 @@ class Snapshot:
     uri: str
     written_at: datetime
 
+    @property
+    def class_names(self) -> dict[str, str]:
+        """What the labels stand for, by label; empty where the source did not say."""
+        return dict(self.source.get("class_names") or {})
+
 
 class SnapshotStore:
     """Snapshots in an object store."""
@@ -74,7 +79,8 @@ class SnapshotStore:
     ) -> Snapshot:
         """Writes the postings, in the order of `event_timestamp` and `posting_id`.
 
-        The same content is the same snapshot: writing it again changes only `written_at`.
+        The same content is the same snapshot: writing it again changes only `written_at`, and the names of the
+        classes where the source brings other ones.
 
         Args:
             frame: Postings that have been through the contract.
@@ -112,7 +118,7 @@ class SnapshotStore:
             "labelled": table.num_rows - table["label"].null_count,
             "first_event": table["event_timestamp"][0].as_py().isoformat(),
             "last_event": table["event_timestamp"][-1].as_py().isoformat(),
-            "source": dict(source) if earlier is None else earlier["source"],
+            "source": dict(source) if earlier is None else _renamed(earlier["source"], source),
             "uri": uri,
             "created_at": now if earlier is None else earlier["created_at"],
             "written_at": now,
@@ -245,6 +251,12 @@ def _snapshot(manifest: Mapping[str, Any]) -> Snapshot:
         uri=manifest["uri"],
         written_at=datetime.fromisoformat(manifest["written_at"]),
     )
+
+
+def _renamed(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The provenance of the first writing, with the class names of the last: they are no part of the content."""
+    names = now.get("class_names")
+    return {**earlier, "class_names": names} if names else dict(earlier)
 
 
 def _terms_table(terms: pd.DataFrame) -> pa.Table:

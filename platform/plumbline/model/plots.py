@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from plumbline.model.calibrate import reliability
+from plumbline.model.class_names import titled
 from plumbline.model.evaluate import Evaluation
 from plumbline.model.metrics import per_class
 
 _DOTS = 110
 
 
-def confusion_plot(evaluation: Evaluation) -> bytes:
+def confusion_plot(evaluation: Evaluation, names: Mapping[str, str]) -> bytes:
     """Shares of each true class, with counts."""
     counts = evaluation.confusion
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = _figure(6, 5.4)
+    figure = _figure(9.4 if names else 6, 5.4)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*counts.shape):
@@ -29,7 +31,7 @@ def confusion_plot(evaluation: Evaluation) -> bytes:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(evaluation.labels)), evaluation.labels, rotation=45, ha="right")
-    axes.set_yticks(range(len(evaluation.labels)), evaluation.labels)
+    axes.set_yticks(range(len(evaluation.labels)), [titled(label, names) for label in evaluation.labels], fontsize=8)
     axes.set(xlabel="answer", ylabel="truth", title=f"Confusion, n = {len(evaluation.truth)}")
     return _png(figure)
 
@@ -48,12 +50,12 @@ def reliability_plot(evaluation: Evaluation) -> bytes:
     return _png(figure)
 
 
-def class_f1_plot(evaluation: Evaluation) -> bytes:
+def class_f1_plot(evaluation: Evaluation, names: Mapping[str, str]) -> bytes:
     """F1 of each class, with its rows."""
     figures = per_class(evaluation.confusion)
-    figure = _figure(5, 0.8 + 0.35 * len(evaluation.labels))
+    figure = _figure(7.6 if names else 5, 0.8 + 0.35 * len(evaluation.labels))
     axes = figure.add_subplot()
-    bars = axes.barh(evaluation.labels, figures["f1"])
+    bars = axes.barh([titled(label, names) for label in evaluation.labels], figures["f1"])
     axes.bar_label(bars, [f"n = {support:.0f}" for support in figures["support"]], fontsize=8, padding=2)
     axes.set(xlim=(0, 1.15), xlabel="F1", title="F1 by class")
     axes.invert_yaxis()
@@ -77,12 +79,14 @@ def learning_curve_plot(history: Sequence[dict[str, Any]]) -> bytes:
     return _png(figure)
 
 
-def all_plots(evaluation: Evaluation, history: Sequence[dict[str, Any]] = ()) -> dict[str, bytes]:
-    """Every plot by its file name."""
+def all_plots(
+    evaluation: Evaluation, history: Sequence[dict[str, Any]] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Every plot by its file name; classes are shown with their `names`."""
     plots = {
-        "confusion.png": confusion_plot(evaluation),
+        "confusion.png": confusion_plot(evaluation, names),
         "reliability.png": reliability_plot(evaluation),
-        "class_f1.png": class_f1_plot(evaluation),
+        "class_f1.png": class_f1_plot(evaluation, names),
     }
     if history:
         plots["learning_curve.png"] = learning_curve_plot(history)

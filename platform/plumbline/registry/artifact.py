@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from plumbline.registry.runs import Run
 
 _MODEL_CODE = "plumbline.model.mlflow_model"
 _EXAMPLES = 20
+_NOT_IN_NAMES = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
+"""Characters that MLflow refuses in the name of a logged model, and what stands there instead."""
+
 _PACKAGES = ("plumbline", "numpy", "pandas", "torch", "safetensors")
 
 
@@ -27,7 +31,9 @@ class LoggedArtifact:
     artifact_uri: str
 
 
-def log_model(run: Run, *, model: Path, reference: Path, card: Path) -> LoggedArtifact:
+def log_model(
+    run: Run, *, model: Path, reference: Path, card: Path, name: str, metadata: Mapping[str, Any]
+) -> LoggedArtifact:
     """Logs a model as a pyfunc from code: no pickle, and the same classes that serving uses.
 
     Args:
@@ -35,6 +41,8 @@ def log_model(run: Run, *, model: Path, reference: Path, card: Path) -> LoggedAr
         model: Folder named `posting_model`.
         reference: Parquet file named `reference.parquet`.
         card: Markdown file named `model_card.md`.
+        name: What lists of models call it.
+        metadata: JSON-able facts that MLflow keeps with the model.
     """
     import mlflow
     from mlflow import pyfunc
@@ -42,10 +50,12 @@ def log_model(run: Run, *, model: Path, reference: Path, card: Path) -> LoggedAr
     _require_names({model: MODEL_FOLDER, reference: REFERENCE_FILE, card: CARD_FILE})
     with mlflow.start_run(run_id=run.run_id, log_system_metrics=False):
         info = pyfunc.log_model(
-            name="model",
+            name=name.translate(_NOT_IN_NAMES),
             python_model=_code(),
             artifacts={MODEL_FOLDER: str(model), "reference": str(reference), "model_card": str(card)},
             signature=_signature(model, reference),
+            metadata=dict(metadata),
+            tags={"mlflow.source.name": "plumbline pipeline run training"},
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _PACKAGES],
         )
     return LoggedArtifact(model_id=str(info.model_id), artifact_uri=str(info.artifact_path))

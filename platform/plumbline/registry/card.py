@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plumbline.model.class_names import titled
 from plumbline.registry.gate import GateVerdict
 
 _INTENDED = """\
@@ -28,6 +29,9 @@ class CardFacts:
     as_of: str
     source: Mapping[str, Any]
     """Where the snapshot came from."""
+
+    class_names: Mapping[str, str]
+    """What the labels stand for, as far as it is known."""
 
     code_version: str
     feature_service: str
@@ -60,9 +64,9 @@ def write_card(facts: CardFacts) -> str:
             ],
         ),
         _table(
-            ("part", "rows", "first posting", "last posting"),
+            ("part", "rows", "first posting (UTC)", "last posting (UTC)"),
             [
-                (part, f"{rows:,}", facts.split["from"][part] or "", facts.split["until"][part] or "")
+                (part, f"{rows:,}", _minute(facts.split["from"][part]), _minute(facts.split["until"][part]))
                 for part, rows in facts.split["rows"].items()
             ],
         ),
@@ -77,13 +81,21 @@ def write_card(facts: CardFacts) -> str:
                 ("median processor time, ms", _number(facts.verdict.numbers.get("processor_ms")), ""),
             ],
         ),
-        "### Per class\n" + _records(summary.get("per_class", {}), "class"),
+        "### Per class\n" + _records(_by_name(summary.get("per_class", {}), facts.class_names), "class"),
         "### Slices\n" + _records(summary.get("slices", []), "slice"),
         "### Calibration\n" + _table(("", ""), _flat(_scalars(summary["calibration"]))),
         f"## Gate: {facts.verdict.verdict}\n" + "\n".join(f"- {reason}" for reason in facts.verdict.reasons),
         "## Limits\n" + _LIMITS,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _minute(instant: Any) -> str:
+    return "" if instant is None else str(instant)[:16].replace("T", " ")
+
+
+def _by_name(per_class: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {titled(label, names): figures for label, figures in per_class.items()}
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

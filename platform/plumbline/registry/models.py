@@ -63,6 +63,8 @@ TAG_SNAPSHOT = "plumbline.snapshot"
 _Names = list[str]  # inside the class, `list` is its method
 _Entries = list[AuditEntry]
 
+_ABOUT = "Serving follows the alias `champion`. Each version's page is its model card."
+
 _CHANGES = frozenset({"register", "promote", "reject", "rollback"})
 
 
@@ -140,7 +142,7 @@ class ModelRegistry:
 
         content = local_content(self._settings, artifact_uri)
         with contextlib.suppress(MlflowException):  # it exists from the second version on
-            self._client.create_registered_model(self._name)
+            self._client.create_registered_model(self._name, description=_ABOUT)
         version = str(
             self._client.create_model_version(
                 self._name,

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.errors import MissingInputError
+from plumbline.registry.audit import whoami
+from plumbline.registry.models import TAG_AS_OF
 from plumbline.registry.tracking import Tracking, configure
 from plumbline.settings import Settings
 
@@ -26,6 +28,11 @@ TAG_FAILURE = "plumbline.failure"
 """On a pipeline's run that failed: which step, the class of its error, and what it said."""
 
 _PARENT = "mlflow.parentRunId"
+_DESCRIPTION = "mlflow.note.content"
+_SOURCE = "mlflow.source.name"
+_SOURCE_TYPE = "mlflow.source.type"
+_USER = "mlflow.user"
+_AFTER_OUTCOME = ": "
 _LONGEST_PARAM = 500
 _LONGEST_TAG = 4000
 _BATCH = 100
@@ -80,12 +87,29 @@ class Run:
         """Closes the run."""
         self.tracking.client.set_terminated(self.run_id, status)
 
+    def came_to(self, outcome: str, description: str) -> None:
+        """Says in front of a pipeline run's name what came of it, and in its description (Markdown) why.
+
+        In front, because lists of runs cut names off.
+        """
+        title = str(self.tracking.client.get_run(self.run_id).info.run_name).rpartition(_AFTER_OUTCOME)[2]
+        self.tracking.client.update_run(self.run_id, name=f"{outcome}{_AFTER_OUTCOME}{title}")
+        self.tag({_DESCRIPTION: description[:_LONGEST_TAG]})
+
 
 def open_parent(settings: Settings, pipeline: str, tags: Mapping[str, str]) -> Run:
-    """Creates the run of a whole pipeline run."""
+    """Creates the run of a whole pipeline run; its name tells the pipeline and the day whose knowledge it uses."""
     tracking = configure(settings)
+    about = {
+        TAG_PIPELINE: pipeline,
+        _SOURCE: f"plumbline pipeline run {pipeline}",
+        _SOURCE_TYPE: "JOB",
+        _USER: whoami(),
+    }
     created = tracking.client.create_run(
-        tracking.experiment_id, run_name=pipeline, tags={TAG_PIPELINE: pipeline, **_mark(settings), **tags}
+        tracking.experiment_id,
+        run_name=f"{pipeline} {tags.get(TAG_AS_OF, '')[:10]}".strip(),
+        tags={**about, **_mark(settings), **tags},
     )
     return Run(tracking, str(created.info.run_id))
 
@@ -105,6 +129,7 @@ def child_run(settings: Settings, parent_id: str, step: str) -> Iterator[Run]:
         parent = Run(tracking, parent_id)
         said = str(error)[:_LONGEST_TAG] or type(error).__name__
         parent.tag({TAG_FAILED_STEP: step, TAG_FAILURE_KIND: type(error).__name__, TAG_FAILURE: said})
+        parent.came_to(f"failed in {step}", said)
         parent.end("FAILED")
         raise
     run.end()
@@ -124,6 +149,8 @@ def close_left_open(settings: Settings) -> int:
     )
     for run in left:
         tracking.client.set_terminated(run.info.run_id, "KILLED")
+        if TAG_PIPELINE in run.data.tags:
+            Run(tracking, run.info.run_id).came_to("killed", "Its process was gone when the next run began.")
     return len(left)
 
 

@@ -87,6 +87,11 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.model_validate(_yaml("vocabulary.yaml"))
 
 
+def class_names() -> dict[str, str]:
+    """What each label of a generated posting stands for."""
+    return {label: each.name for label, each in vocabulary().classes.items()}
+
+
 @cache
 def surroundings() -> Surroundings:
     """Boards, and what names are made of."""

@@ -121,12 +121,20 @@ class SalaryField(Columns):
     """A salary in free text, read into salary_min, salary_max, currency and period."""
 
 
+def _keys_as_text(value: Any) -> Any:
+    """YAML reads an unquoted 1 as a number; a code is text."""
+    return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
+
+
 class LabelField(Columns):
     """The class code."""
 
     parser: Literal["text", "integer"] = Field(default="text", description="How the code is written.")
     divide_by: int = Field(default=1, ge=1, description="Whole-number division, such as 100000 for a first digit.")
     allowed: tuple[str, ...] | None = Field(default=None, description="Codes; a row with another goes to quarantine.")
+    class_names: Annotated[dict[str, str], BeforeValidator(_keys_as_text)] = Field(
+        default={}, description="What each code stands for, for people: reports and model cards show it."
+    )
     delay_days: float | None = Field(
         default=None, ge=0, description="Days from posting to label; unset: the setting data.default_label_delay_days."
     )
@@ -138,6 +146,13 @@ class LabelField(Columns):
             raise ValueError("give delay_days or timestamp, not both")
         if self.divide_by != 1 and self.parser != "integer":
             raise ValueError("divide_by needs parser: integer")
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_codes(self) -> LabelField:
+        strange = sorted(self.class_names.keys() - set(self.allowed)) if self.allowed is not None else []
+        if strange:
+            raise ValueError(f"class_names has {', '.join(strange)}, which allowed does not have")
         return self
 
 
@@ -205,6 +220,11 @@ class Mapping(_Strict):
     ignored: tuple[str, ...] = Field(
         default=(), description="Columns that are known and not used; others are reported as new."
     )
+
+    @property
+    def class_names(self) -> dict[str, str]:
+        """What the codes of the label stand for; empty where the mapping does not say."""
+        return {} if self.fields.label is None else self.fields.label.class_names
 
     @property
     def columns(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The result of a demo run: `report.json` with every figure, `report.html` as one self-contained page."""
+"""The result of a demo run: `report.json` with every figure, `report.html` for people."""
 
 from plumbline.demo.report.page import write_report
 

@@ -34,6 +34,7 @@ def evaluate(
         The figures that the pipeline shows.
     """
     with open_step("evaluate", run_id=run_id, overrides=overrides) as step:
+        from plumbline.model.class_names import read_class_names
         from plumbline.model.evaluate import evaluate as score
         from plumbline.model.plots import all_plots
         from plumbline.model.protocol import load_model
@@ -50,7 +51,7 @@ def evaluate(
         (target / SUMMARY).write_text(json.dumps(summary, indent=2, default=float), encoding="utf-8")
         history = json.loads((Path(model) / HISTORY).read_text(encoding="utf-8"))
         (target / PLOTS).mkdir(exist_ok=True)
-        for name, png in all_plots(scored, history).items():
+        for name, png in all_plots(scored, history, read_class_names(Path(model) / MODEL_FOLDER)).items():
             (target / PLOTS / name).write_bytes(png)
         step.run.folder(target / PLOTS, PLOTS)
         step.run.json(summary, SUMMARY)
@@ -60,7 +61,7 @@ def evaluate(
             "macro_f1": summary["macro_f1"],
             "calibration_error": calibration_error(summary),
         }
-        step.run.metrics(headline)
+        step.run.metrics({"evaluation_rows" if name == "n" else name: value for name, value in headline.items()})
         return headline
 
 

@@ -67,6 +67,6 @@ def split(
             write_training_set(TrainingSet(frame, whole.specs, whole.label_terms), Path(folder))
         rows = SplitRows(len(parts.train), len(parts.calibration), len(parts.evaluation))
         (Path(train) / REPORT).write_text(json.dumps(parts.report, indent=2, default=str), encoding="utf-8")
-        step.run.metrics(vars(rows))
+        step.run.metrics(vars(rows), prefix="rows.")
         step.run.json(parts.report, REPORT)
         return rows

@@ -7,10 +7,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from plumbline.data.snapshot import SnapshotStore
 from plumbline.registry.content import MODEL_FOLDER
 from plumbline.registry.datasets import log_dataset
+from plumbline.registry.runs import parent_run
 from plumbline.registry.steps.context import open_step
 from plumbline.registry.steps.training_set import read_training_set
+from plumbline.storage import open_store
 
 _log = logging.getLogger(__name__)
 
@@ -32,12 +35,16 @@ def train(
         model: Folder to write the model and the history of its training to.
     """
     with open_step("train", run_id=run_id, overrides=overrides) as step:
+        from plumbline.model.class_names import write_class_names
         from plumbline.model.protocol import import_trainer
 
         source = read_training_set(Path(train_set))
         calibration = read_training_set(Path(calibration_set)).postings
-        log_dataset(step.run, source.postings, snapshot_id, as_of, "training")
-        log_dataset(step.run, calibration, snapshot_id, as_of, "calibration")
+        snapshot = SnapshotStore(open_store(step.settings)).get(snapshot_id)
+        # On the pipeline's run too: its row in the list of runs names the data.
+        for run in (step.run, parent_run(step.run.tracking, run_id)):
+            log_dataset(run, source.postings, snapshot, as_of, "training")
+            log_dataset(run, calibration, snapshot, as_of, "calibration")
         config = step.settings.model
         fit = import_trainer(config.trainer)
         step.run.params(config.model_dump())
@@ -57,4 +64,5 @@ def train(
         folder = Path(model)
         folder.mkdir(parents=True, exist_ok=True)
         result.model.save(folder / MODEL_FOLDER)
+        write_class_names(folder / MODEL_FOLDER, snapshot.class_names)
         (folder / HISTORY).write_text(json.dumps(result.history, indent=2, default=float), encoding="utf-8")
