@@ -220,6 +220,7 @@ def _loop(run: DemoRun) -> None:
     else:
         run.progress.print("  No alert was raised on the drifted window, so there was nothing to retrain for.")
     _weekly(run, loop)
+    _answers(run, loop)
     loop["audit"] = run.answer("controller", "audit")["rows"]
 
 
@@ -255,6 +256,22 @@ def _weekly(run: DemoRun, loop: dict[str, Any]) -> None:
                 f"after retraining: {mean_accuracy(later, 'with_loop'):.3f} with the loop, "
                 f"{mean_accuracy(later, 'without_loop'):.3f} without"
             )
+
+
+def _answers(run: DemoRun, loop: dict[str, Any]) -> None:
+    """What the first model and the retrained one, served or not, answer to postings of after the drift."""
+    if not loop["retrained"]:
+        return
+    versions = [loop["served_version_before"], str(loop["retraining"]["model_version"])]
+    with run.step("Postings that both models read") as step:
+        found = run.answer(
+            "monitor", "answers",
+            "--snapshot", run.snapshot,
+            "--since", run.timeline.change_point.isoformat(),
+            "--models", ",".join(versions),
+        )  # fmt: skip
+        run.figures |= {"answers": found["rows"], "class_names": found["class_names"]}
+        step.result(f"they disagree on {found['disagree']:,} of {found['postings']:,}")
 
 
 def _close(run: DemoRun) -> None:
