@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ import pytest
 from postgres_server import create_database, running_postgres
 from redis_server import RedisServer
 
+from feature_repo.build import build_views
 from feature_repo.definitions import apply
 from feature_repo.refresh import refresh
 from plumbline.cli.output import step
 from plumbline.errors import DependencyError
 from plumbline.features.clock import next_grid_instant
 from plumbline.features.collected import Collected
+from plumbline.features.materialize import materialize
 from plumbline.features.materialize_lock import only_materialization
 from plumbline.features.online import OnlineFeatureReader
 from plumbline.features.parity_record import newest_parity
@@ -95,12 +97,15 @@ def test_one_materialisation_at_a_time_over_all_pods(
     assert order == ["first", "second"]
 
 
-def test_a_redis_without_its_password_is_said(tmp_path: Path, redis: RedisServer) -> None:
+def test_a_redis_without_its_password_is_said(tmp_path: Path, redis: RedisServer, postings: pd.DataFrame) -> None:
     features = {"online_store": {"type": "redis", "connection_string": f"127.0.0.1:{redis.port}"}}
     settings = load_settings(home=tmp_path / "home", features=features)
     apply(settings)
     with pytest.raises(DependencyError, match="redis"):
         OnlineFeatureReader(settings)
+    build_views(settings, postings, snapshot_id="synthetic")
+    with pytest.raises(DependencyError, match=r"redis.* did not take the rows of company_activity"):
+        materialize(settings, datetime(2024, 4, 1, tzinfo=UTC))
 
 
 def test_a_postgres_that_is_away_is_said(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from plumbline.features.online_view import MARK, OnlineView
 from plumbline.features.parity import check_parity
 from plumbline.features.plan import resolve
 from plumbline.features.store import open_feature_store
-from plumbline.features.views import view_file
+from plumbline.features.views import built_views, view_file
 from plumbline.settings import Settings, load_settings
 
 AS_OF = START + timedelta(days=100)
@@ -159,6 +159,17 @@ def test_a_materialisation_that_went_too_far_holds_nothing_up(served: Settings, 
     materialize(served, AS_OF + 11 * DAY)
     assert read(served, "newest", AS_OF + 11 * DAY)["company_postings_28d"] == 1
     require_parity(served, newer)
+
+
+def test_an_instant_that_nobody_has_come_to_is_taken_back(
+    served: Settings, postings: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = datetime.fromisoformat("2999-01-01T00:00:00+00:00")
+    done = materialize(served, asked)
+    assert built_views(served).until < done.end < asked
+    assert "is later than the clock and than the views" in caplog.text
+    assert materialize(served, AS_OF).end == AS_OF
+    require_parity(served, postings)
 
 
 def test_another_time_to_live_and_another_service(served: Settings, postings: pd.DataFrame) -> None:

@@ -24,7 +24,9 @@ def test_the_pipeline_trains_registers_and_serves_it(
     snapshot = SnapshotStore(open_store(settings)).write(frame, source={"kind": "generator"})
     monkeypatch.setenv("PLUMBLINE_MODEL__TRAINER", "own_model:train")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    answer = Line(settings, snapshot.id).train("2026-03-30T00:00:00+00:00", "--parity", "1")
+    own = Line(settings, snapshot.id)
+    own.measure("2026-03-30T00:00:00+00:00")
+    answer = own.train("2026-03-30T00:00:00+00:00")
     assert answer["promoted"] is True, answer["gate"]["reasons"]
     champion = load_model(ModelRegistry(settings).fetch("champion").path)
     assert champion.metadata == {"kind": "naive Bayes"}

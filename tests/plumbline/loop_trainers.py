@@ -32,12 +32,10 @@ class ScriptedTrainer:
     def resumes(self) -> bool:
         return False
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
-        return 1.0
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
+        return
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         self.trained.append((snapshot, as_of, promote))
         step = self.script.pop(0) if self.script else "promote"
         if isinstance(step, Exception):
@@ -73,9 +71,9 @@ class SleepingTrainer(ScriptedTrainer):
         self._once = once
         self._stop = threading.Event()
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
         if self._once.exists():
-            return 1.0
+            return
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         attempt.on_start(Child(child.pid, psutil.Process(child.pid).create_time()))
         self._once.write_text(str(child.pid))
@@ -85,7 +83,6 @@ class SleepingTrainer(ScriptedTrainer):
                 child.wait()
                 raise StoppedError("stopped")
             time.sleep(0.02)
-        return 1.0
 
     def stop(self) -> None:
         self._stop.set()

@@ -39,7 +39,7 @@ def test_the_first_model_is_trained_once_then_features_only(run: Callable[..., d
     snapshot = run("data", "ingest", "--generate", "--rows", "1500", "--weeks", "8")["snapshot_id"]
     # A first model is promoted although later ones wait for a person.
     waiting = {"PLUMBLINE_PIPELINES__REQUIRE_APPROVAL": "1", "PLUMBLINE_MODEL__EPOCHS": "3"}
-    first = run("cluster", "bootstrap", "--pairs", "50", **waiting)
+    first = run("cluster", "bootstrap", "--pairs", "100", **waiting)
     assert (first["trained"], first["champion"], first["snapshot_id"]) == (True, "1", snapshot)
     assert len(list((tmp_path / "home" / "objects" / "snapshots").iterdir())) == 1
     again = run("cluster", "bootstrap")

@@ -176,12 +176,11 @@ class Loop:
 
         attempt = Attempt(_name_of(retraining), log, on_start, job=retraining.job)
         controller = self._settings.controller
-        parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
+        self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
         self._state.update(retraining.id, "features_ready", step="training")
         return self._trainer.train(
             retraining.snapshot,
             retraining.as_of,
-            parity=parity,
             reason=f"Retraining {retraining.id} of the controller. Alert: {retraining.reason}",
             promote=controller.release == "direct" and not controller.require_approval,
             attempt=attempt,

@@ -116,7 +116,6 @@ def _training(story: Story) -> None:
             "pipeline", "run", "training",
             "--snapshot", story.snapshot,
             "--as-of", story.timeline.first_training.isoformat(),
-            "--parity", str(story.figures["parity"]["share"]),
         )  # fmt: skip
         metrics = run["metrics"]
         step.came_out(

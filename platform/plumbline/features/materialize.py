@@ -13,6 +13,7 @@ be missing. An entity's row is replaced as a whole: readers find the one before 
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,10 +27,11 @@ from plumbline.features.online_rows import Comparison, compare, nothing_known, w
 from plumbline.features.online_view import OnlineView
 from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
 from plumbline.features.store import open_feature_store
-from plumbline.features.views import built_views
+from plumbline.features.views import BuiltViews, built_views
 from plumbline.settings import Settings
 from plumbline.storage import ObjectStore, open_store
 
+_log = logging.getLogger(__name__)
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """What Feast's registry is told as the start of every materialisation: rows of any time may be written."""
 
@@ -66,7 +68,8 @@ def materialize(settings: Settings, as_of: datetime, *, full: bool = False) -> M
 
     Args:
         settings: Which store, service and views.
-        as_of: The instant that serving is to stand at; it may be earlier than the last one.
+        as_of: The instant that serving is to stand at; it may be earlier than the last one. One that neither the
+            clock nor the views have come to is taken back to where they are, and said.
         full: Trust no record: write every row, and take away whatever else the store itself holds.
 
     Raises:
@@ -75,7 +78,7 @@ def materialize(settings: Settings, as_of: datetime, *, full: bool = False) -> M
     """
     began = time.monotonic()
     with only_materialization(settings):
-        built_views(settings)
+        as_of = _not_beyond(as_of, built_views(settings))
         store = open_feature_store(settings)
         plan = resolve(settings, store)
         objects = open_store(settings)
@@ -83,6 +86,20 @@ def materialize(settings: Settings, as_of: datetime, *, full: bool = False) -> M
         for view in plan.batch:
             store.registry.apply_materialization(view.view, store.project, _BEGINNING, as_of)
     return Materialized(as_of, done, time.monotonic() - began)
+
+
+def _not_beyond(as_of: datetime, built: BuiltViews) -> datetime:
+    """What nobody can know yet is not served: neither the views nor the clock have come there."""
+    known = max(built.until, datetime.now(UTC))
+    if as_of <= known:
+        return as_of
+    _log.warning(
+        "%s is later than the clock and than the views, which end at %s: the online store is brought up to %s.",
+        as_of.isoformat(),
+        built.until.isoformat(),
+        known.isoformat(timespec="seconds"),
+    )
+    return known
 
 
 def materialized_until(store: FeatureStore, plan: ServicePlan) -> datetime | None:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from plumbline import paths
@@ -59,17 +59,18 @@ def _in_postgres(url: str, project: str) -> Iterator[None]:
 
     digest = hashlib.sha256(f"plumbline materialize {project}".encode()).digest()
     key = {"key": int.from_bytes(digest[:8], signed=True)}
-    try:
-        connection = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect()
-    except OperationalError as error:
-        raise DependencyError(
-            f"The feature registry's database does not answer: {error.orig}. Check features.registry_url."
-        ) from error
-    with connection:
-        told = False
-        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
-            if not told:
-                _log.warning(_WAITING)
-                told = True
-            time.sleep(_POLL_SECONDS)
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(engine.connect())
+            told = False
+            while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
+                if not told:
+                    _log.warning(_WAITING)
+                    told = True
+                time.sleep(_POLL_SECONDS)
+        except OperationalError as error:
+            raise DependencyError(
+                f"The feature registry's database does not answer: {error.orig}. Check features.registry_url."
+            ) from error
         yield

@@ -93,11 +93,11 @@ def compare(wanted: pa.Table, known: pa.Table) -> Comparison:
 
     Args:
         wanted: Rows of `wanted_rows`.
-        known: Known rows. Other columns than those of `wanted` mean that the view was another one: nothing of it
-            counts as known but that its entities may have rows.
+        known: Known rows. Other columns or types than those of `wanted` mean that the view was another one: nothing
+            of it counts as known but that its entities may have rows.
     """
     names = wanted.column_names
-    if known.column_names != [*names, KNOWN]:
+    if not known.drop_columns([KNOWN]).schema.equals(wanted.schema):
         known = nothing_known(wanted, known.column(0).to_pylist())
     key, rest = _quoted(names[0]), [_quoted(name) for name in names[1:]]
     values = ", ".join(f"wanted.{name} AS {name}" for name in rest)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.utils import _convert_arrow_to_proto
 
+from plumbline.errors import DependencyError
 from plumbline.features.clock import NO_ROW
 from plumbline.features.online_keys import stored_keys
 from plumbline.features.online_rows import TIME
@@ -27,7 +29,7 @@ _Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
 class OnlineView:
-    """The rows of one view in an online store."""
+    """The rows of one view in an online store. Each call raises `DependencyError` where the store does not answer."""
 
     def __init__(self, store: FeatureStore, view: BatchViewPlan) -> None:
         self._store = store
@@ -53,9 +55,10 @@ class OnlineView:
 
     def token(self) -> str | None:
         """The token that was set last; None where there is none, because the store is new or has lost its rows."""
-        [(_, values)] = self._store.provider.online_read(
-            self._store.config, self._view.view, [self._entity(MARK)], [_TOKEN]
-        )
+        with self._answering():
+            [(_, values)] = self._store.provider.online_read(
+                self._store.config, self._view.view, [self._entity(MARK)], [_TOKEN]
+            )
         return (values[_TOKEN].string_val if values and _TOKEN in values else "") or None
 
     def set_token(self, token: str) -> None:
@@ -64,10 +67,23 @@ class OnlineView:
 
     def keys(self) -> list[str]:
         """Entities that the store holds a row of, the row of the token left out."""
-        return [key for key in stored_keys(self._store, self._view) if key != MARK]
+        with self._answering():
+            return [key for key in stored_keys(self._store, self._view) if key != MARK]
 
     def _entity(self, key: str) -> EntityKey:
         return EntityKey(join_keys=[self._view.key], entity_values=[Value(string_val=key)])
 
     def _put(self, rows: list[_Row]) -> None:
-        self._store.provider.online_write_batch(self._store.config, self._view.view, rows, None)
+        with self._answering():
+            self._store.provider.online_write_batch(self._store.config, self._view.view, rows, None)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each store's driver has errors of its own
+            kind = self._store.config.online_store.type
+            raise DependencyError(
+                f"The online store ({kind}) did not take the rows of {self._view.name}: {error}. Check that it is "
+                "reachable, and run `plumbline features apply` if its tables are missing; then run this again."
+            ) from error

@@ -6,7 +6,7 @@ in: the lower bound of the difference is above zero. Being newer is no merit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,8 +30,11 @@ class Candidate:
     latency_ms: float
     """Median time of one posting through the model, milliseconds."""
 
-    parity: float | None
-    """Share of sampled (entity, time) pairs with equal offline and online features; None: not measured."""
+    parity: Mapping[str, Any] | None
+    """The record of the comparison of its offline and online features (`plumbline.features.parity_record`)."""
+
+    parity_objections: Sequence[str]
+    """What is to be said against it, in sentences: not measured, of something else, or not all equal."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +90,22 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
     else:
         failed, passed = _against_champion(rows, rows.champion, rules, numbers)
     broken += failed
-    return GateVerdict("reject", broken, numbers) if broken else GateVerdict("promote", passed, numbers)
+    if broken:
+        return GateVerdict("reject", broken, numbers)
+    if (parity := candidate.parity) is not None:
+        passed.append(
+            f"Offline and online features agree on all {parity['checked']:,} pairs compared at {parity['measured_at']}."
+        )
+    return GateVerdict("promote", passed, numbers)
 
 
 def _health(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) -> list[str]:
     numbers |= {
         "calibration_error": candidate.calibration_error,
         "latency_ms": candidate.latency_ms,
-        "parity": candidate.parity,
+        "parity": None if candidate.parity is None else dict(candidate.parity),
     }
-    broken = []
-    if candidate.parity is None:
-        broken.append("Feature parity was not measured: run `plumbline features parity` and hand its share over.")
-    elif candidate.parity < 1.0:
-        broken.append(
-            f"Offline and online features agree on {candidate.parity:.2%} of the sampled pairs; all must agree."
-        )
+    broken = list(candidate.parity_objections)
     if not candidate.calibration_error <= rules.max_calibration_error:
         broken.append(
             f"The calibration error is {candidate.calibration_error:.3f}, above {rules.max_calibration_error:.3f}."
