@@ -16,7 +16,7 @@ from plumbline.features.instants import instant_of
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from plumbline.features.collected import Collected
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Feast features, for training and for serving.")
 
@@ -31,24 +31,27 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the draw of pairs.")]
 @app.command("apply")
 def apply_command(as_json: JsonOption = False) -> None:
     """Writes the definitions to the registry and prepares the online store."""
-    from feature_repo.definitions import apply
+    from plumbline.features.repo import feature_repo
 
+    settings = load_settings()
     with step("Apply definitions"):
-        applied = apply(load_settings())
+        applied = feature_repo(settings).apply(settings)
     print_result(applied, as_json=as_json, title="Applied")
 
 
 @app.command()
 def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_json: JsonOption = False) -> None:
     """Computes the batch views from a snapshot's posting log, up to an instant or for all of it."""
-    from feature_repo.build import build_views
+    from plumbline.features.repo import feature_repo
 
     settings = load_settings()
     until = instant_of(as_of, settings, snapshot=snapshot) if as_of else None
-    snapshot_id, postings = _postings(settings, snapshot)
+    collected = _collected(settings, snapshot)
     with step("Build views"):
-        built = build_views(settings, postings, snapshot_id=snapshot_id, until=until)
-    result = built.model_dump(mode="json")
+        built = feature_repo(settings).build_views(
+            settings, collected.postings, snapshot_id=collected.snapshot_id, until=until
+        )
+    result = {**built.model_dump(mode="json"), "future_postings_ignored": collected.ignored}
     if as_json:
         print_json(result)
     else:
@@ -58,23 +61,23 @@ def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_js
 @app.command()
 def materialize(
     as_of: AsOfOption,
-    full: Annotated[bool, typer.Option(help="Start at the beginning instead of where the last one ended.")] = False,
+    full: Annotated[
+        bool, typer.Option(help="Write every row, and ask the store itself what else it holds, instead of the record.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Brings the online store up to an instant."""
+    """Brings the online store to what the views say at an instant; writes what differs."""
     from plumbline.features.materialize import materialize as run
 
     settings = load_settings()
     instant = instant_of(as_of, settings)
     with step("Materialise the online store"):
         done = run(settings, instant, full=full)
-    result = {
-        "start": done.start.isoformat(),
-        "end": done.end.isoformat(),
-        "views": list(done.views),
-        "seconds": round(done.seconds, 3),
-    }
-    print_result(result, as_json=as_json, title="Materialised")
+    result = {"end": done.end.isoformat(), **done.counts, "seconds": round(done.seconds, 3)}
+    if as_json:
+        print_json({**result, "views": {name: vars(changes) for name, changes in done.views.items()}})
+    else:
+        print_result(result, as_json=False, title="Materialised (rows)")
 
 
 @app.command("training-set")
@@ -90,10 +93,10 @@ def training_set_command(
 
     settings = load_settings()
     instant = instant_of(as_of, settings, snapshot=snapshot)
-    snapshot_id, postings = _postings(settings, snapshot)
+    collected = _collected(settings, snapshot)
     with step("Join the training set"):
-        training = training_set(settings, postings, instant)
-    result: dict[str, Any] = {"snapshot_id": snapshot_id, "as_of": instant.isoformat(), **describe(training)}
+        training = training_set(settings, collected.postings, instant)
+    result: dict[str, Any] = {"snapshot_id": collected.snapshot_id, "as_of": instant.isoformat(), **describe(training)}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         training.to_parquet(out, index=False)
@@ -105,16 +108,24 @@ def training_set_command(
 def parity(
     snapshot: SnapshotOption = "latest", pairs: PairsOption = None, seed: SeedOption = 0, as_json: JsonOption = False
 ) -> None:
-    """Compares offline and online features on sampled pairs; exit code 3 unless all are equal."""
-    from plumbline.features.parity import check_parity
+    """Compares offline and online features on sampled pairs, and records it; exit code 3 unless all are equal."""
+    from plumbline.features.measure import measure_parity
 
     settings = load_settings()
-    _, postings = _postings(settings, snapshot)
+    collected = _collected(settings, snapshot)
     with step("Compare offline and online"):
-        report = check_parity(settings, postings, pairs=pairs, seed=seed)
+        measured = measure_parity(
+            settings,
+            collected.postings,
+            snapshot_id=collected.snapshot_id,
+            command="plumbline features parity",
+            pairs=pairs,
+            seed=seed,
+        )
+    report = measured.report
     result = report.model_dump(mode="json")
     if as_json:
-        print_json(result)
+        print_json({**result, "snapshot_id": collected.snapshot_id, "record": measured.record.key})
     else:
         figures = {name: result[name] for name in ("checked", "matched", "values", "served", "expired", "missing")}
         print_result(figures, as_json=False, title="Parity")
@@ -133,32 +144,38 @@ def prepare_command(
 ) -> None:
     """Applies, builds, materialises, joins and compares, in one process; exit code 3 unless both paths agree."""
     from feature_repo.prepare import prepare
-    from plumbline.features.parity import ParityReport
 
     settings = load_settings()
     instant = instant_of(as_of, settings, snapshot=snapshot)
-    snapshot_id, postings = _postings(settings, snapshot)
-    result = prepare(settings, postings, snapshot_id=snapshot_id, as_of=instant, pairs=pairs, seed=seed, step=step)
+    collected = _collected(settings, snapshot)
+    result, report = prepare(settings, collected, as_of=instant, pairs=pairs, seed=seed, step=step)
     if as_json:
         print_json(result)
     else:
         shown = {**result, "parity": {k: v for k, v in result["parity"].items() if k not in ("instants", "mismatches")}}
         print_result(shown, as_json=False, title="Prepared features")
-    ParityReport.model_validate(result["parity"]).require()
+    report.require()
 
 
 @app.command("refresh")
 def refresh_command(
-    snapshot: SnapshotOption = "latest", as_of: AsOfOption = "latest", as_json: JsonOption = False
+    snapshot: SnapshotOption = "latest",
+    as_of: AsOfOption = "latest",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure and record parity, too; exit code 3 unless both paths agree.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Applies, builds and materialises, for the latest snapshot unless told otherwise: what a schedule runs."""
     from feature_repo.refresh import refresh
 
     settings = load_settings()
-    snapshot_id, postings = _postings(settings, snapshot)
-    instant = instant_of(as_of, settings, snapshot=snapshot_id)
-    result = refresh(settings, postings, snapshot_id=snapshot_id, as_of=instant, step=step)
+    collected = _collected(settings, snapshot)
+    instant = instant_of(as_of, settings, snapshot=collected.snapshot_id)
+    result, report = refresh(settings, collected, as_of=instant, measure=measure, step=step)
     print_result(result, as_json=as_json, title="Refreshed features")
+    if report is not None:
+        report.require()
 
 
 @app.command()
@@ -177,11 +194,8 @@ def serve() -> None:
     run(load_settings())
 
 
-def _postings(settings: Settings, snapshot: str) -> tuple[str, pd.DataFrame]:
-    from plumbline.data.snapshot import SnapshotStore
-    from plumbline.storage import open_store
+def _collected(settings: Settings, snapshot: str) -> Collected:
+    from plumbline.features.collected import read_collected
 
-    snapshots = SnapshotStore(open_store(settings))
-    snapshot_id = snapshots.resolve(snapshot)
     with step("Read the snapshot"):
-        return snapshot_id, snapshots.read(snapshot_id)
+        return read_collected(settings, snapshot)

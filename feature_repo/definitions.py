@@ -23,13 +23,6 @@ def apply(settings: Settings) -> dict[str, int]:
     Returns:
         How many objects of each kind the registry was given.
     """
-    from plumbline.features.store import let_reads_pass_writes, open_feature_store
+    from plumbline.features.store import apply_definitions
 
-    store = open_feature_store(settings)
-    objects = definitions(settings)
-    store.apply(objects)
-    let_reads_pass_writes(store)
-    counts: dict[str, int] = {}
-    for thing in objects:
-        counts[type(thing).__name__] = counts.get(type(thing).__name__, 0) + 1
-    return counts
+    return apply_definitions(settings, definitions(settings))

@@ -6,25 +6,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from plumbline.features.collected import Collected
 from plumbline.settings import Settings
+
+if TYPE_CHECKING:
+    from plumbline.features.parity_report import ParityReport
 
 Step = Callable[[str], AbstractContextManager[object]]
 
 
+COMMAND = "plumbline features prepare"
+"""Names it in the record of parity."""
+
+
 def prepare(
-    settings: Settings,
-    postings: pd.DataFrame,
-    *,
-    snapshot_id: str,
-    as_of: datetime,
-    pairs: int | None,
-    seed: int,
-    step: Step,
-) -> dict[str, Any]:
+    settings: Settings, collected: Collected, *, as_of: datetime, pairs: int | None, seed: int, step: Step
+) -> tuple[dict[str, Any], ParityReport]:
     """Applies, builds, materialises up to `as_of`, joins the training set of `as_of`, and compares both paths.
 
     The views are built for the whole snapshot, beyond `as_of` too: a row holds only what was known at its own time,
@@ -33,22 +34,23 @@ def prepare(
 
     Args:
         settings: Where everything lies.
-        postings: The snapshot's posting log.
-        snapshot_id: Its name, for the record.
+        collected: The snapshot's posting log.
         as_of: The instant that training and serving stand at.
         pairs: (entity, time) pairs to compare; None takes the settings' number.
         seed: Of the pairs' draw.
         step: Shows a step's name and time.
 
     Returns:
-        What came out of each step, and `seconds` by step. The parity report is in it whatever it says.
+        What came out of each step, and `seconds` by step; and the parity report, which is in it, too. Parity is
+        recorded whatever it is.
     """
-    from feature_repo.build import build_views
-    from feature_repo.definitions import apply
     from plumbline.features.materialize import materialize
+    from plumbline.features.measure import measure_parity
     from plumbline.features.offline import training_set
-    from plumbline.features.parity import check_parity
+    from plumbline.features.repo import feature_repo
 
+    repo = feature_repo(settings)
+    snapshot_id, postings = collected.snapshot_id, collected.postings
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -59,25 +61,28 @@ def prepare(
         seconds[name] = round(time.monotonic() - start, 3)
 
     with timed("apply", "Apply definitions"):
-        applied = apply(settings)
+        applied = repo.apply(settings)
     with timed("build", "Build views"):
-        built = build_views(settings, postings, snapshot_id=snapshot_id)
+        built = repo.build_views(settings, postings, snapshot_id=snapshot_id)
     with timed("materialize", "Materialise the online store"):
-        materialized = materialize(settings, as_of, full=True)
+        materialized = materialize(settings, as_of)
     with timed("training_set", "Join the training set"):
         training = training_set(settings, postings, as_of)
     with timed("parity", "Compare offline and online"):
-        parity = check_parity(settings, postings, pairs=pairs, seed=seed)
-    return {
+        measured = measure_parity(settings, postings, snapshot_id=snapshot_id, command=COMMAND, pairs=pairs, seed=seed)
+    result = {
         "snapshot_id": snapshot_id,
+        "future_postings_ignored": collected.ignored,
         "as_of": as_of.isoformat(),
         "applied": applied,
         "views": {"rows": built.rows, "until": built.until.isoformat(), "grid_hours": built.grid_hours},
         "materialized_until": materialized.end.isoformat(),
+        "online_rows": materialized.counts,
         "training_set": describe(training),
-        "parity": parity.model_dump(mode="json"),
+        "parity": {**measured.report.model_dump(mode="json"), "record": measured.record.key},
         "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
     }
+    return result, measured.report
 
 
 def describe(training: pd.DataFrame) -> dict[str, Any]:

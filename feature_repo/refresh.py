@@ -5,47 +5,68 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from plumbline.features.collected import Collected
 from plumbline.settings import Settings
+
+if TYPE_CHECKING:
+    from plumbline.features.parity_report import ParityReport
 
 
 def refresh(
     settings: Settings,
-    postings: pd.DataFrame,
+    collected: Collected,
     *,
-    snapshot_id: str,
     as_of: datetime,
+    measure: bool,
     step: Callable[[str], AbstractContextManager[object]],
-) -> dict[str, Any]:
-    """Applies, builds the views for the whole snapshot, and materialises up to `as_of`.
+) -> tuple[dict[str, Any], ParityReport | None]:
+    """Applies, builds the views for the whole snapshot, and brings the online store to what they say at `as_of`.
 
-    No training set and no parity: `prepare` does those. It may be killed and run again; readers of the online store
+    No training set: `prepare` joins one. It may be killed and run again; readers of the online store
     keep the last good rows meanwhile.
 
     Args:
         settings: Where everything lies.
-        postings: The snapshot's posting log.
-        snapshot_id: Its name, for the record.
+        collected: The snapshot's posting log.
         as_of: The instant that serving is to stand at.
+        measure: Compare both paths afterwards, and record what was found.
         step: Shows a step's name and time.
-    """
-    from feature_repo.build import build_views
-    from feature_repo.definitions import apply
-    from plumbline.features.materialize import materialize
 
+    Returns:
+        What came out, and the parity report, or None.
+    """
+    from plumbline.features.materialize import materialize
+    from plumbline.features.repo import feature_repo
+
+    repo = feature_repo(settings)
     with step("Apply definitions"):
-        applied = apply(settings)
+        applied = repo.apply(settings)
     with step("Build views"):
-        built = build_views(settings, postings, snapshot_id=snapshot_id)
+        built = repo.build_views(settings, collected.postings, snapshot_id=collected.snapshot_id)
     with step("Materialise the online store"):
         done = materialize(settings, as_of)
-    return {
-        "snapshot_id": snapshot_id,
+    result: dict[str, Any] = {
+        "snapshot_id": collected.snapshot_id,
+        "future_postings_ignored": collected.ignored,
         "applied": applied,
         "views": {"rows": built.rows, "until": built.until.isoformat(), "grid_hours": built.grid_hours},
-        "materialized_from": done.start.isoformat(),
         "materialized_until": done.end.isoformat(),
+        "online_rows": done.counts,
     }
+    if not measure:
+        return result, None
+    from plumbline.features.measure import measure_parity
+
+    with step("Compare offline and online"):
+        measured = measure_parity(
+            settings,
+            collected.postings,
+            snapshot_id=collected.snapshot_id,
+            command="plumbline features refresh --measure",
+            pairs=None,
+            seed=0,
+        )
+    shown = measured.report.model_dump(include={"checked", "matched", "share", "served", "expired", "missing"})
+    return {**result, "parity": {**shown, "record": measured.record.key}}, measured.report

@@ -9,6 +9,7 @@ import pandas as pd
 
 from monitoring.reference import Reference, load_reference
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.features.collected import newest_event
 from plumbline.settings import Settings
 from plumbline.storage import open_store
 
@@ -31,12 +32,13 @@ class Served:
 
 
 def newest_posting(settings: Settings, snapshot: str) -> datetime:
-    """Event time of a snapshot's newest posting.
+    """Event time of a snapshot's newest posting; one that is later than its own collection does not count.
 
     Raises:
         MissingInputError: There is no such snapshot.
+        ContractError: Every posting is later than its collection.
     """
-    return SnapshotStore(open_store(settings)).get(snapshot).last_event
+    return newest_event(settings, snapshot)
 
 
 def load_served(settings: Settings, *, alias_or_version: str, snapshot: str) -> Served:

@@ -12,13 +12,12 @@ from pipelines import cli_cluster
 from pipelines.options import (
     AsOfOption,
     NoPromoteOption,
-    ParityFileOption,
-    ParityOption,
     PipelineArgument,
     ReasonOption,
     SetOption,
     SnapshotOption,
     headline,
+    parity_notice,
     pipeline_arguments,
 )
 from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
@@ -32,8 +31,6 @@ def run(
     pipeline: PipelineArgument,
     snapshot: SnapshotOption = "latest",
     as_of: AsOfOption = "now",
-    parity: ParityOption = None,
-    parity_report: ParityFileOption = None,
     reason: ReasonOption = "Started by hand.",
     set_: SetOption = None,
     no_promote: NoPromoteOption = False,
@@ -41,12 +38,9 @@ def run(
 ) -> None:
     """Runs a pipeline on this machine."""
     settings = load_settings()
-    arguments = pipeline_arguments(snapshot, as_of, parity, parity_report, reason, set_, no_promote)
-    if arguments["parity"] < 0:
-        progress_console.print(
-            "Feature parity is not given: the model will be trained, and the gate will keep it out. "
-            "Measure it with `plumbline features parity --json` and pass --parity-report."
-        )
+    arguments = pipeline_arguments(snapshot, as_of, reason, set_, no_promote)
+    if notice := parity_notice(settings, arguments):
+        progress_console.print(notice)
     from pipelines.catalogue import pipeline_named
     from pipelines.local import run_locally
 

@@ -10,8 +10,6 @@ import typer
 from pipelines.options import (
     AsOfOption,
     NoPromoteOption,
-    ParityFileOption,
-    ParityOption,
     PipelineArgument,
     ReasonOption,
     SetOption,
@@ -41,8 +39,6 @@ def submit(
     host: HostOption = None,
     snapshot: SnapshotOption = "latest",
     as_of: AsOfOption = "now",
-    parity: ParityOption = None,
-    parity_report: ParityFileOption = None,
     reason: ReasonOption = "Submitted by hand.",
     set_: SetOption = None,
     no_promote: NoPromoteOption = False,
@@ -64,7 +60,7 @@ def submit(
     from pipelines.waiting import wait_for_end
 
     address = address_of(settings, host)
-    arguments = pipeline_arguments(snapshot, as_of, parity, parity_report, reason, set_, no_promote)
+    arguments = pipeline_arguments(snapshot, as_of, reason, set_, no_promote)
     if wait_seconds is None:
         wait_seconds = _STARTING_SECONDS if wait and settings.profile == "cluster" else 0.0
     server = connect(settings, address, wait_seconds=wait_seconds)

@@ -13,7 +13,6 @@ from kfp.dsl import Dataset, Input, Metrics, Model, Output
 def validate(
     snapshot: str,
     as_of: str,
-    parity: float,
     reason: str,
     overrides: str,
     submission: str,
@@ -21,9 +20,7 @@ def validate(
     """Opens the run and refuses what cannot end well."""
     from plumbline.registry.steps.validate import validate as step
 
-    done = step(
-        snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides, submission=submission
-    )
+    done = step(snapshot=snapshot, as_of=as_of, reason=reason, overrides=overrides, submission=submission)
     return (done.run_id, done.snapshot_id, done.as_of)
 
 
@@ -112,24 +109,12 @@ def evaluate(
 
 
 def gate(
-    run_id: str,
-    parity: float,
-    overrides: str,
-    evaluation: Input[Dataset],
-    model: Input[Model],
-    verdict: Output[Dataset],
+    run_id: str, overrides: str, evaluation: Input[Dataset], model: Input[Model], verdict: Output[Dataset]
 ) -> None:
     """Decides between the new model and the champion."""
     from plumbline.registry.steps.gate import gate as step
 
-    step(
-        run_id=run_id,
-        parity=parity,
-        overrides=overrides,
-        evaluation=evaluation.path,
-        model=model.path,
-        folder=verdict.path,
-    )
+    step(run_id=run_id, overrides=overrides, evaluation=evaluation.path, model=model.path, folder=verdict.path)
 
 
 def register(

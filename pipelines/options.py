@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.parameters import overrides_of, parity_share
+from pipelines.parameters import overrides_of
+from plumbline.errors import MissingInputError
 from plumbline.features.instants import instant_of
-from plumbline.settings import load_settings
+from plumbline.settings import Settings, load_settings
 
 PipelineArgument = Annotated[str, typer.Argument(help="Name of the pipeline; `plumbline pipeline list` shows them.")]
 SnapshotOption = Annotated[str, typer.Option(help="Snapshot: id, beginning of an id, or `latest`.")]
 AsOfOption = Annotated[
     str, typer.Option(help="Instant whose knowledge is used: ISO 8601, `now`, or `latest`: after the last posting.")
 ]
-ParityOption = Annotated[float | None, typer.Option(help="Share of equal feature pairs, 0..1.", min=0, max=1)]
-ParityFileOption = Annotated[Path | None, typer.Option(help="JSON that `plumbline features parity` has printed.")]
 ReasonOption = Annotated[str, typer.Option(help="Why this run is started; goes to MLflow and the audit log.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Setting for this run only, as in --set model.seed=7; repeatable.")
@@ -31,8 +29,6 @@ NoPromoteOption = Annotated[
 def pipeline_arguments(
     snapshot: str,
     as_of: str,
-    parity: float | None,
-    parity_report: Path | None,
     reason: str,
     assignments: list[str] | None,
     no_promote: bool,
@@ -40,18 +36,38 @@ def pipeline_arguments(
     """The pipeline's parameters: text and numbers only, as KFP takes them.
 
     Raises:
-        UserError: A setting, the instant or the parity cannot be used.
+        UserError: A setting or the instant cannot be used.
     """
     overrides = overrides_of([*(assignments or []), *(["pipelines.require_approval=true"] if no_promote else [])])
     load_settings(**overrides)  # a wrong setting is told here, not by the first step
-    share = parity_share(parity, parity_report)
     return {
         "snapshot": snapshot,
         "as_of": instant_of(as_of, load_settings(), snapshot=snapshot).isoformat(),
-        "parity": -1.0 if share is None else share,
         "reason": reason,
         "overrides": json.dumps(overrides),
     }
+
+
+def parity_notice(settings: Settings, arguments: dict[str, Any]) -> str | None:
+    """What to say before a training whose features nobody has compared; None where there is nothing to say."""
+    from plumbline.data.snapshot import SnapshotStore
+    from plumbline.features.parity_record import newest_parity, objections
+    from plumbline.storage import open_store
+
+    try:
+        snapshot_id = SnapshotStore(open_store(settings)).resolve(arguments["snapshot"])
+    except MissingInputError:
+        return None  # the first step says so, wherever it runs
+    service = settings.features.service
+    found = objections(
+        newest_parity(settings, snapshot_id, service),
+        snapshot_id=snapshot_id,
+        service=service,
+        definition=None,
+        as_of=arguments["as_of"],
+        min_pairs=settings.pipelines.gate.min_parity_pairs,
+    )
+    return f"{' '.join(found)} Until then the gate keeps every model of this snapshot out." if found else None
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:

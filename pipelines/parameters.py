@@ -1,15 +1,13 @@
-"""Reads what the command line gives a pipeline: settings for one run, and the parity of features."""
+"""Reads what the command line gives a pipeline: settings for one run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from plumbline.errors import MissingInputError, UserError
+from plumbline.errors import UserError
 
 
 def overrides_of(assignments: Sequence[str]) -> dict[str, Any]:
@@ -31,26 +29,3 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, Any]:
                 raise UserError(f"--set {assignment} sets a field inside a value that another --set has given.")
         place[keys[-1]] = yaml.safe_load(value)
     return nested
-
-
-def parity_share(share: float | None, report: Path | None) -> float | None:
-    """The share of equal feature pairs, given as a number or in a report; None when neither is given.
-
-    Raises:
-        UserError: Both are given, or the report is not one.
-        MissingInputError: The report is not there.
-    """
-    if report is None:
-        return share
-    if share is not None:
-        raise UserError("Give --parity or --parity-report, not both.")
-    if not report.is_file():
-        raise MissingInputError(f"The parity report {report} is not there. Write it with `plumbline features parity`.")
-    try:
-        content = json.loads(report.read_text(encoding="utf-8"))
-        matched, checked = int(content["matched"]), int(content["checked"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{report} is not what `plumbline features parity --json` prints.") from error
-    if checked < 1:
-        raise UserError(f"{report} compares no pair at all. Run `plumbline features parity` on a built store.")
-    return matched / checked

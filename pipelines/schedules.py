@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.catalogue import pipeline_named
 from pipelines.server import Server, refusals
 from pipelines.upload import Uploaded
 from plumbline.errors import UserError
@@ -41,7 +42,7 @@ def apply_schedules(
         experiment: KFP experiment of their runs; created where it is missing.
 
     Raises:
-        UserError: A schedule names a pipeline that does not exist.
+        UserError: A schedule names a pipeline that does not exist, or a parameter that it does not take.
         DependencyError: The server refuses.
     """
     versions = {uploaded.pipeline: uploaded for uploaded in pipelines}
@@ -52,6 +53,7 @@ def apply_schedules(
                 f"The schedule {schedule.name} names the pipeline {schedule.pipeline}, which is none. "
                 f"There are: {', '.join(versions)}."
             )
+        _require_parameters(settings, schedule)
     done = []
     with refusals(server.host, "the schedules"):
         experiment_id = server.client.create_experiment(experiment, namespace=server.namespace).experiment_id
@@ -72,6 +74,16 @@ def apply_schedules(
             _create(schedule, uploaded, mark, settings, server, experiment_id)
             done.append(Applied(name, schedule.pipeline, "created" if found is None else "replaced"))
     return done
+
+
+def _require_parameters(settings: Settings, schedule: Schedule) -> None:
+    """KFP would say so only when the first run of the schedule fails."""
+    taken = list(pipeline_named(schedule.pipeline, settings).pipeline_spec.root.input_definitions.parameters)
+    if unknown := [name for name in schedule.parameters if name not in taken]:
+        raise UserError(
+            f"The schedule {schedule.name} gives {', '.join(unknown)}, which the pipeline {schedule.pipeline} does not "
+            f"take. It takes: {', '.join(sorted(taken))}."
+        )
 
 
 def _ours(settings: Settings, server: Server, experiment_id: str) -> dict[str, Any]:

@@ -30,14 +30,11 @@ def training_pipeline(settings: Settings) -> BaseComponent:
     def training(
         snapshot: str = "latest",
         as_of: str = "",
-        parity: float = -1.0,
         reason: str = "Started by hand.",
         overrides: str = "{}",
         submission: str = "",
     ) -> str:
-        validated = validate(
-            snapshot=snapshot, as_of=as_of, parity=parity, reason=reason, overrides=overrides, submission=submission
-        )
+        validated = validate(snapshot=snapshot, as_of=as_of, reason=reason, overrides=overrides, submission=submission)
         common = {"run_id": validated.outputs["run_id"], "overrides": overrides}
         as_of_then = validated.outputs["as_of"]
         of_snapshot = {"snapshot_id": validated.outputs["snapshot_id"], "as_of": as_of_then}
@@ -55,9 +52,7 @@ def training_pipeline(settings: Settings) -> BaseComponent:
             evaluation_set=parts.outputs["evaluation_set"],
             model=trained.outputs["model"],
         )
-        judged = gate(
-            **common, parity=parity, evaluation=evaluated.outputs["evaluation"], model=trained.outputs["model"]
-        )
+        judged = gate(**common, evaluation=evaluated.outputs["evaluation"], model=trained.outputs["model"])
         registered = register(
             **common,
             **of_snapshot,

@@ -89,10 +89,9 @@ def make_home(home: Path) -> None:
     timeline = plan(datetime.fromisoformat(data["first_event"]), datetime.fromisoformat(data["last_event"]))
     as_of = timeline.first_training.isoformat()
     with step("Prepare its features"):
-        prepared = _command(home, "features", "prepare", "--snapshot", snapshot, "--as-of", as_of)
-    parity = str(prepared["parity"]["share"])
+        _command(home, "features", "prepare", "--snapshot", snapshot, "--as-of", as_of)
     with step("Train its champion"):
-        _command(home, "pipeline", "run", "training", "--snapshot", snapshot, "--as-of", as_of, "--parity", parity)
+        _command(home, "pipeline", "run", "training", "--snapshot", snapshot, "--as-of", as_of)
 
 
 def serving_home(home: Path, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from feature_repo.cli import app
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import GateRefusedError, MissingInputError, UserError
+from plumbline.features.parity_record import newest_parity
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 
@@ -40,29 +42,35 @@ def test_prepare_reports_every_stage(prepared: tuple[Settings, dict[str, Any]], 
     _, result = prepared
     assert result["parity"]["checked"] == result["parity"]["matched"] == 200
     assert result["parity"]["instants"][-1]["store"] == "serving"
+    settings = prepared[0]
+    record = newest_parity(settings, result["snapshot_id"], "posting_classifier_v1")
+    assert record is not None
+    assert record.key == result["parity"]["record"]
+    assert (record.command, record.checked, record.share) == ("plumbline features prepare", 200, 1.0)
+    assert record.served_until == datetime.fromisoformat(AS_OF)
     assert set(result["seconds"]) == {"apply", "build", "materialize", "training_set", "parity", "total"}
     assert result["training_set"]["rows"] == (postings["event_timestamp"] < pd.Timestamp(AS_OF)).sum()
     assert result["materialized_until"] == AS_OF
     assert set(result["views"]["rows"]) == {"company_activity", "board_activity", "company_labels", "board_labels"}
 
 
-def test_parity_below_a_hundred_percent_exits_with_three(
-    prepared: tuple[Settings, dict[str, Any]], postings: pd.DataFrame, tmp_path: Path
-) -> None:
-    settings, _ = prepared
+def test_parity_below_a_hundred_percent_exits_with_three(prepared: tuple[Settings, dict[str, Any]]) -> None:
+    """The report is recorded as well, and what the message says to do sets it right."""
+    settings, result = prepared
     with sqlite3.connect(settings.home / "features" / "online.db") as connection:
-        saved = list(connection.execute("SELECT rowid, event_ts FROM plumbline_board_labels"))
         connection.execute("UPDATE plumbline_board_labels SET event_ts = event_ts - 86400 * 30")
-    try:
-        done = _plumbline(settings, "features", "parity", "--pairs", "100", "--json")
-    finally:
-        with sqlite3.connect(settings.home / "features" / "online.db") as connection:
-            connection.executemany(
-                "UPDATE plumbline_board_labels SET event_ts = ? WHERE rowid = ?", [(time, row) for row, time in saved]
-            )
+    done = _plumbline(settings, "features", "parity", "--pairs", "100", "--json")
     assert done.returncode == 3
     assert json.loads(done.stdout)["matched"] < 100
-    assert done.stderr.strip().splitlines()[-1].startswith("plumbline: Offline and online features differ")
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("plumbline: Offline and online features differ")
+    record = newest_parity(settings, result["snapshot_id"], "posting_classifier_v1")
+    assert record is not None
+    assert record.share < 1.0
+    advice = re.search(r"`plumbline (features materialize --full --as-of \S+)`", said)
+    assert advice is not None
+    assert _plumbline(settings, *advice[1].split()).returncode == 0
+    assert _plumbline(settings, "features", "parity", "--pairs", "100").returncode == 0
 
 
 def test_commands_one_by_one(
@@ -72,7 +80,10 @@ def test_commands_one_by_one(
     monkeypatch.setenv("PLUMBLINE_HOME", str(settings.home))
     assert _run("apply", "--json")["FeatureView"] == 4
     assert _run("build", "--json")["rows"]["board_activity"] > 0
-    assert _run("materialize", "--as-of", "2024-04-11", "--json")["start"] == AS_OF
+    onward = _run("materialize", "--as-of", "2024-04-11", "--json")
+    assert onward["end"] == "2024-04-11T00:00:00+00:00"
+    assert onward["written"] > 0 < onward["unchanged"]
+    assert onward["views"]["board_activity"]["written"] > 0
     assert _run("parity", "--pairs", "50", "--json")["share"] == 1.0
     out = tmp_path / "sub" / "training.parquet"
     assert _run("training-set", "--as-of", AS_OF, "--out", str(out), "--json")["out"] == str(out)
@@ -92,7 +103,13 @@ def test_a_schedule_needs_no_dates(
     assert done["materialized_until"] == newest.isoformat()
     assert done["applied"]["FeatureView"] == 4
     assert pd.Timestamp(done["views"]["until"]) >= newest
-    assert _run("materialize", "--as-of", "latest", "--json")["start"] == newest.isoformat()
+    assert done["online_rows"]["written"] > 0
+    assert done["future_postings_ignored"] == 0
+    again = _run("materialize", "--as-of", "latest", "--json")
+    assert (again["end"], again["written"], again["removed"]) == (newest.isoformat(), 0, 0)
+    measured = _run("refresh", "--measure", "--json")["parity"]
+    assert measured["share"] == 1.0
+    assert (settings.home / "objects" / measured["record"]).is_file()
     before = datetime.now(UTC)
     assert datetime.fromisoformat(_run("materialize", "--as-of", "now", "--json")["end"]) >= before
 
@@ -106,6 +123,7 @@ def test_a_schedule_needs_no_dates(
         (("materialize", "--as-of", "latest"), MissingInputError),
         (("refresh",), MissingInputError),
         (("show",), MissingInputError),
+        (("parity",), MissingInputError),
     ],
 )
 def test_what_is_missing_is_named(

@@ -50,6 +50,23 @@ class Line:
         out, err = process.communicate()
         return process.returncode, out, err
 
+    def measure(self, as_of: str) -> dict[str, Any]:
+        """Runs `plumbline features prepare`, which records parity; its answer."""
+        done = subprocess.run(
+            plumbline_line(
+                "features", "prepare",
+                "--snapshot", self.snapshot_id, "--as-of", as_of, "--pairs", "200", "--json",
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=own_folder(self.settings.home.parent),
+            env={**os.environ, "PLUMBLINE_HOME": str(self.settings.home)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
     def train(self, as_of: str, *more: str) -> dict[str, Any]:
         """Runs the training pipeline with a small model; its answer."""
         code, out, err = self.call(

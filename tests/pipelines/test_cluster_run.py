@@ -23,6 +23,7 @@ from pods import Pods
 from s3_endpoint import CREDENTIALS, running_endpoint, store_in
 
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.features.parity_record import keep_parity, newest_parity
 from plumbline.registry.models import ModelRegistry
 from plumbline.registry.tracking import create_database
 from plumbline.settings import load_settings
@@ -56,9 +57,13 @@ class Cluster:
 
     def submit(self, *arguments: str) -> tuple[int, str, str]:
         """`plumbline pipeline submit training --wait` from a machine of its own."""
+        return self.call("pipeline", "submit", "training", "--wait", *arguments)
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """Runs a command on a machine of its own."""
         home = self.folder / f"home-{time.monotonic_ns()}"
         done = subprocess.run(
-            [sys.executable, "-m", "plumbline", "pipeline", "submit", "training", "--wait", *arguments, "--json"],
+            [sys.executable, "-m", "plumbline", *arguments, "--json"],
             capture_output=True,
             text=True,
             check=False,
@@ -116,7 +121,9 @@ def cluster(line: Line, mlflow_server: str, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def answer(cluster: Cluster) -> dict[str, Any]:
-    code, out, err = cluster.submit("--as-of", AS_OF, "--parity", "1", "--key", "first", *FAST)
+    code, _, err = cluster.call("features", "prepare", "--as-of", AS_OF, "--pairs", "200")
+    assert code == 0, err
+    code, out, err = cluster.submit("--as-of", AS_OF, "--key", "first", *FAST)
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
     return found
@@ -125,6 +132,7 @@ def answer(cluster: Cluster) -> dict[str, Any]:
 def test_the_answer_is_that_of_a_local_run(answer: dict[str, Any], cluster: Cluster, line: Line) -> None:
     assert cluster.pods.ran == list(answer["seconds"])
     assert answer["promoted"] is True, answer["gate"]["reasons"]
+    assert answer["gate"]["numbers"]["parity"]["checked"] == 200  # measured by another pod, read by the gate's
     assert answer["snapshot_id"] == line.snapshot_id
     assert answer["as_of"] == AS_OF
     assert answer["metrics"]["n"] == answer["rows"]["evaluation"]
@@ -143,14 +151,18 @@ def test_the_version_is_whole(answer: dict[str, Any], cluster: Cluster, tmp_path
 
 
 def test_a_key_that_was_submitted_starts_nothing(answer: dict[str, Any], cluster: Cluster) -> None:
-    code, out, err = cluster.submit("--as-of", AS_OF, "--parity", "1", "--key", "first")
+    code, out, err = cluster.submit("--as-of", AS_OF, "--key", "first")
     assert code == 0, err
     assert json.loads(out)["model_version"] == answer["model_version"]
     assert json.loads(out)["kfp_run_id"] == answer["kfp_run_id"]
 
 
-def test_a_step_that_fails_gives_its_own_error(cluster: Cluster) -> None:
-    code, out, err = cluster.submit("--as-of", AS_OF, "--parity", "0.99")
+def test_a_step_that_fails_gives_its_own_error(answer: dict[str, Any], cluster: Cluster) -> None:
+    settings = load_settings(store=cluster.store)
+    record = newest_parity(settings, answer["snapshot_id"], "posting_classifier_v1")
+    assert record is not None
+    keep_parity(settings, record.model_copy(update={"matched": 198, "share": 0.99}))
+    code, out, err = cluster.submit("--as-of", AS_OF)
     assert (code, out) == (3, "")
     assert "Step validate: Offline and online features agree on 99.00%" in err.splitlines()[-1]
 
@@ -160,6 +172,6 @@ def test_a_run_that_never_began_gives_what_kfp_says(cluster: Cluster, monkeypatc
         raise RuntimeError("ImagePullBackOff")
 
     monkeypatch.setattr(cluster.api, "execute", fail)
-    code, out, err = cluster.submit("--as-of", AS_OF, "--parity", "1")
+    code, out, err = cluster.submit("--as-of", AS_OF)
     assert (code, out) == (1, "")
     assert "root: ImagePullBackOff." in err.splitlines()[-1]

@@ -17,7 +17,7 @@ from kfp_api import KfpApi, running_api
 
 from pipelines.catalogue import PIPELINES
 from pipelines.compiling import COMPILED_DIR, compile_all, foreign_constructs
-from pipelines.parameters import overrides_of, parity_share
+from pipelines.parameters import overrides_of
 from pipelines.server import connect
 from pipelines.submit import submit
 from plumbline.errors import UserError
@@ -72,7 +72,7 @@ def test_compile_writes_where_it_is_told(settings: Settings, tmp_path: Path) -> 
 def test_submit_sends_the_compiled_pipeline_with_its_parameters(settings: Settings, api: KfpApi) -> None:
     code, out, err = _plumbline(
         settings, "submit", "training", "--host", api.url, "--snapshot", "latest",
-        "--as-of", "2026-03-01T00:00:00+00:00", "--parity", "1", "--set", "model.seed=9", "--reason", "Drift.",
+        "--as-of", "2026-03-01T00:00:00+00:00", "--set", "model.seed=9", "--reason", "Drift.",
         "--json", PLUMBLINE_PIPELINES__IMAGE="registry.example/line:7",
     )  # fmt: skip
     assert code == 0, err
@@ -85,7 +85,6 @@ def test_submit_sends_the_compiled_pipeline_with_its_parameters(settings: Settin
     assert run["runtime_config"]["parameters"] == {
         "snapshot": "latest",
         "as_of": "2026-03-01T00:00:00+00:00",
-        "parity": 1.0,
         "reason": "Drift.",
         "overrides": '{"model": {"seed": 9}}',
         "submission": answer["submission"],
@@ -121,7 +120,7 @@ def test_a_server_that_is_starting_is_waited_for(api: KfpApi) -> None:
 
 def test_a_server_that_is_not_there_is_told_quickly(settings: Settings) -> None:
     start = time.monotonic()
-    code, out, err = _plumbline(settings, "submit", "training", "--host", "http://127.0.0.1:9", "--parity", "1")
+    code, out, err = _plumbline(settings, "submit", "training", "--host", "http://127.0.0.1:9")
     assert code == 4
     assert out == ""
     assert "No KFP API server answers at http://127.0.0.1:9" in err.splitlines()[-1]
@@ -129,7 +128,7 @@ def test_a_server_that_is_not_there_is_told_quickly(settings: Settings) -> None:
 
 
 def test_submitting_nowhere_asks_for_the_host(settings: Settings) -> None:
-    code, _, err = _plumbline(settings, "submit", "training", "--parity", "1")
+    code, _, err = _plumbline(settings, "submit", "training")
     assert code == 2
     assert "--host" in err
 
@@ -143,17 +142,7 @@ def test_settings_of_one_run_are_read_as_yaml() -> None:
         overrides_of(["model=3", "model.seed=9"])
 
 
-def test_parity_comes_from_a_number_or_a_report(tmp_path: Path) -> None:
-    report = tmp_path / "parity.json"
-    report.write_text('{"checked": 200, "matched": 199}')
-    assert parity_share(None, None) is None
-    assert parity_share(1.0, None) == 1.0
-    assert parity_share(None, report) == 0.995
-    with pytest.raises(UserError, match="not both"):
-        parity_share(1.0, report)
-    report.write_text('{"checked": 0, "matched": 0}')
-    with pytest.raises(UserError, match="no pair"):
-        parity_share(None, report)
-    report.write_text("[]")
-    with pytest.raises(UserError, match="not what"):
-        parity_share(None, report)
+def test_parity_is_nobodys_word(settings: Settings) -> None:
+    code, _, err = _plumbline(settings, "run", "training", "--parity", "1")
+    assert code == 2
+    assert "--parity" in err

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +20,7 @@ import psutil
 import pytest
 from conftest import FAST, Line
 
+from plumbline.features.parity_record import keep_parity, newest_parity
 from plumbline.model.class_names import read_class_names
 from plumbline.registry.models import ModelRegistry
 from plumbline.registry.runs import TAG_STEP
@@ -28,7 +36,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def first(line: Line) -> dict[str, Any]:
-    return line.train(FIRST, "--parity", "1", "--reason", "Test.")
+    line.measure(FIRST)
+    return line.train(FIRST, "--reason", "Test.")
 
 
 def test_the_answer_tells_the_whole_run(first: dict[str, Any], line: Line) -> None:
@@ -43,6 +52,11 @@ def test_the_answer_tells_the_whole_run(first: dict[str, Any], line: Line) -> No
     assert first["promoted"] is True
     assert first["champion_metrics"] is None
     assert first["metrics"]["n"] == first["rows"]["evaluation"]
+    parity = first["gate"]["numbers"]["parity"]
+    assert (parity["share"], parity["checked"], parity["snapshot_id"]) == (1.0, 200, line.snapshot_id)
+    assert parity["command"] == "plumbline features prepare"
+    assert (line.settings.home / "objects" / parity["key"]).is_file()
+    assert any("agree on all 200 pairs" in reason for reason in first["gate"]["reasons"])
     assert first["metrics"]["accuracy_interval"][0] < first["metrics"]["accuracy"]
 
 
@@ -63,7 +77,9 @@ def test_the_version_is_registered_with_all_that_belongs_to_it(first: dict[str, 
     right = (reference["prediction"] == reference["label"])[reference["part"] == "evaluation"]
     assert right.mean() == pytest.approx(first["metrics"]["accuracy"])
     assert (reference["event_timestamp"] < pd.Timestamp(FIRST)).all()
-    assert [entry.what for entry in registry.history()] == ["register", "promote"]
+    registered, promoted = registry.history()
+    assert (registered.what, promoted.what) == ("register", "promote")
+    assert promoted.numbers["parity"]["key"] == first["gate"]["numbers"]["parity"]["key"]
 
 
 def test_mlflow_holds_the_run_its_steps_and_its_model(first: dict[str, Any], line: Line) -> None:
@@ -110,7 +126,7 @@ def test_the_logged_model_answers_as_a_pyfunc(first: dict[str, Any], line: Line)
 
 def test_a_killed_run_leaves_no_process_and_no_alias_and_the_next_one_starts(first: dict[str, Any], line: Line) -> None:
     earlier = _logs(line)
-    process = line.start("run", "training", "--as-of", LATER, "--parity", "1", *FAST)
+    process = line.start("run", "training", "--as-of", LATER, *FAST)
     log = _wait_for_step(line, "train", earlier)
     steps = psutil.Process(process.pid).children(recursive=True)
     assert steps
@@ -122,13 +138,19 @@ def test_a_killed_run_leaves_no_process_and_no_alias_and_the_next_one_starts(fir
     assert registry.version_of("champion") == first["model_version"]
     assert [found.version for found in registry.list()] == [first["model_version"]]
 
-    second = line.train(LATER, "--no-promote")
+    with _without_parity(line):
+        second = line.train(LATER, "--no-promote")
+        [said] = [reason for reason in second["gate"]["reasons"] if "was not measured on this snapshot" in reason]
+        _follow(line, said)
+        assert newest_parity(line.settings, line.snapshot_id, "posting_classifier_v1") is not None
+        shutil.rmtree(line.settings.home / "objects" / "features" / "parity")
     assert log.parent.is_dir()
     assert second["promoted"] is False
     assert second["gate"]["numbers"]["champion_version"] == first["model_version"]
     assert second["champion_metrics"]["accuracy"] > 0.3
     assert second["gate"]["verdict"] == "reject"
-    assert any("parity was not measured" in reason for reason in second["gate"]["reasons"])
+    assert f"`plumbline features prepare --snapshot {line.snapshot_id} --as-of {LATER}` measures it" in said
+    assert second["gate"]["numbers"]["parity"] is None
     assert registry.version_of("champion") == first["model_version"]
     assert registry.version_of("challenger") is None
     tracking = configure(line.settings)
@@ -145,7 +167,7 @@ def test_a_killed_run_leaves_no_process_and_no_alias_and_the_next_one_starts(fir
 
 def test_a_run_that_is_asked_to_stop_stops(line: Line) -> None:
     earlier = _logs(line)
-    process = line.start("run", "training", "--as-of", FIRST, "--parity", "1", *FAST)
+    process = line.start("run", "training", "--as-of", FIRST, *FAST)
     _wait_for_step(line, "build-training-set", earlier)
     steps = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)
@@ -160,13 +182,11 @@ def test_a_run_that_is_asked_to_stop_stops(line: Line) -> None:
     ("arguments", "code", "said"),
     [
         (["--as-of", "2026-01-12T00:00:00+00:00"], 2, "Step validate: At 2026-01-12"),
-        (["--as-of", FIRST, "--parity", "0.99"], 3, "99.00%"),
         (["--as-of", FIRST, "--snapshot", "0123456789"], 2, "no snapshot"),
         (["--as-of", "yesterday"], 2, "`now` and `latest`"),
         (["--as-of", "2026-01-12"], 2, "Step validate: At 2026-01-12T00:00:00+00:00"),
         (["--set", "model.epoch=3"], 2, "model.epoch"),
         (["--set", "epochs"], 2, "--set epochs"),
-        (["--parity-report", "nowhere.json"], 2, "nowhere.json"),
     ],
 )
 def test_what_cannot_be_run_is_one_sentence(line: Line, arguments: list[str], code: int, said: str) -> None:
@@ -174,6 +194,18 @@ def test_what_cannot_be_run_is_one_sentence(line: Line, arguments: list[str], co
     assert found == code, err
     assert out == ""
     assert said in err.splitlines()[-1]
+
+
+def test_what_was_found_to_differ_is_not_trained_on(line: Line, first: dict[str, Any]) -> None:
+    record = newest_parity(line.settings, line.snapshot_id, "posting_classifier_v1")
+    assert record is not None
+    keep_parity(line.settings, record.model_copy(update={"matched": 198, "share": 0.99}))
+    try:
+        code, out, err = line.call("run", "training", "--as-of", FIRST, "--json")
+    finally:
+        keep_parity(line.settings, record)
+    assert (code, out) == (3, "")
+    assert "Step validate: Offline and online features agree on 99.00% of the 200 pairs" in err.splitlines()[-1]
 
 
 def test_an_unknown_pipeline_is_named_with_its_neighbour(line: Line) -> None:
@@ -184,6 +216,31 @@ def test_an_unknown_pipeline_is_named_with_its_neighbour(line: Line) -> None:
 
 def _logs(line: Line) -> set[Path]:
     return set((line.settings.home / "pipelines").glob("*/run.log"))
+
+
+def _follow(line: Line, said: str) -> None:
+    """Carries out the command that a message names."""
+    command = re.search(r"`plumbline ([^`]+)` measures it", said)
+    assert command is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "plumbline", *command[1].split()],
+        env={**os.environ, "PLUMBLINE_HOME": str(line.settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def _without_parity(line: Line) -> Iterator[None]:
+    """As if nobody had measured it on the snapshot."""
+    folder = line.settings.home / "objects" / "features" / "parity"
+    folder.rename(folder.with_name("aside"))
+    try:
+        yield
+    finally:
+        folder.with_name("aside").rename(folder)
 
 
 def _wait_for_step(line: Line, step: str, earlier: set[Path]) -> Path:

@@ -17,7 +17,7 @@ from pipelines.upload import Uploaded, upload
 from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings, load_settings
 
-WEEKLY = {"name": "weekly", "cron": "0 3 * * 1", "parameters": {"parity": 1.0}}
+WEEKLY = {"name": "weekly", "cron": "0 3 * * 1", "parameters": {"reason": "Weekly."}}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_schedules_follow_the_settings(api: KfpApi) -> None:
     assert made["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * 1"
     assert made["mode"] == "ENABLE"
     assert made["no_catchup"] is True
-    assert made["runtime_config"]["parameters"] == {"parity": 1.0}
+    assert made["runtime_config"]["parameters"] == {"reason": "Weekly."}
     assert made["pipeline_version_reference"]["pipeline_version_id"] == "v-1"
 
     assert _apply(api, WEEKLY) == {"weekly": "kept"}
@@ -84,6 +84,12 @@ def test_schedules_of_others_are_left_alone(api: KfpApi) -> None:
 def test_a_schedule_of_no_pipeline_is_refused(api: KfpApi) -> None:
     with pytest.raises(UserError, match="nightly names the pipeline trainin, which is none"):
         _apply(api, {"name": "nightly", "cron": "0 3 * * *", "pipeline": "trainin"})
+
+
+def test_a_parameter_that_the_pipeline_does_not_take_is_refused(api: KfpApi) -> None:
+    with pytest.raises(UserError, match=r"weekly gives parity, which the pipeline training does not take.*snapshot"):
+        _apply(api, {**WEEKLY, "parameters": {"parity": 1.0}})
+    assert not api.recurring
 
 
 def test_a_server_with_many_users_gets_token_and_namespace() -> None:

@@ -31,12 +31,10 @@ class ScriptedTrainer:
     def resumes(self) -> bool:
         return False
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
-        return 1.0
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
+        return
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         self.trained.append((snapshot, as_of, promote))
         step = self.script.pop(0) if self.script else "promote"
         if isinstance(step, Exception):
@@ -74,7 +72,7 @@ class BlockedTrainer(ScriptedTrainer):
         super().__init__()
         self._stopped = threading.Event()
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
         self._stopped.wait()
         attempt.on_stop()
         raise StoppedError("stopped")
@@ -94,15 +92,13 @@ class SleepingTrainer(ScriptedTrainer):
         self._commands = CommandTrainer(settings)
         self._folder = folder
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
         self._sleep("features", attempt)
-        return super().prepare(snapshot, as_of, attempt=attempt)
+        super().prepare(snapshot, as_of, attempt=attempt)
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         self._sleep("training", attempt)
-        return super().train(snapshot, as_of, parity=parity, reason=reason, promote=promote, attempt=attempt)
+        return super().train(snapshot, as_of, reason=reason, promote=promote, attempt=attempt)
 
     def end(self, left: Child | Job) -> None:
         self._commands.end(left)

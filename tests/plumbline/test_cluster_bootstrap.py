@@ -44,13 +44,13 @@ def test_the_first_model_is_trained_once_then_features_only(tmp_path: Path) -> N
     waiting = {"PLUMBLINE_PIPELINES__REQUIRE_APPROVAL": "1", "PLUMBLINE_MODEL__EPOCHS": "3"}
     slow = {**waiting, "PLUMBLINE_PIPELINES__GATE__MAX_PROCESSOR_MS": "0.000001"}
     for attempt in ("trained and refused", "refused without another training"):
-        refused = run.call("cluster", "bootstrap", "--pairs", "50", **slow)
+        refused = run.call("cluster", "bootstrap", "--pairs", "100", **slow)
         assert refused.returncode == 3, (attempt, refused.stderr)
         assert "models promote 1 --reason" in refused.stderr.splitlines()[-1]
     assert len(run.answer("models", "list")["rows"]) == 1
 
     as_of = "2026-03-01T00:00:00+00:00"
-    first = run.answer("cluster", "bootstrap", "--pairs", "50", "--as-of", as_of, **waiting)
+    first = run.answer("cluster", "bootstrap", "--pairs", "100", "--as-of", as_of, **waiting)
     assert (first["trained"], first["champion"], first["snapshot_id"]) == (True, "2", snapshot)
     assert len(list((tmp_path / "home" / "objects" / "snapshots").iterdir())) == 1
     again = run.answer("cluster", "bootstrap")

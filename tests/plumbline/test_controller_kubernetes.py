@@ -19,7 +19,7 @@ from plumbline.controller.lock import only_one
 from plumbline.controller.loop import Loop
 from plumbline.controller.state import Retraining, open_state
 from plumbline.controller.trainer import Attempt, Child, Job, StoppedError, trainer_for
-from plumbline.errors import DependencyError, GateRefusedError, PlumblineError, SettingsError
+from plumbline.errors import DependencyError, PlumblineError, SettingsError
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
 
@@ -82,8 +82,8 @@ def _attempt(tmp_path: Path, seen: list[Child | Job] | None = None, job: str | N
     return Attempt("1-1-abc", tmp_path / "log", (seen if seen is not None else []).append, job=job)
 
 
-def _prepare(settings: Settings, attempt: Attempt) -> float:
-    return KubernetesTrainer(settings).prepare("snap", AS_OF, attempt=attempt)
+def _prepare(settings: Settings, attempt: Attempt) -> None:
+    KubernetesTrainer(settings).prepare("snap", AS_OF, attempt=attempt)
 
 
 def _retraining(settings: Settings) -> Retraining:
@@ -125,13 +125,14 @@ def test_a_retraining_is_two_jobs_of_the_template(
         *("cluster", "job", "--answer", f"controller/jobs/{training}.json", "--"),
         *("pipeline", "run", "training"),
     ]
-    assert {"--parity", "1.0", "model.eval_days=7"} <= set(args)
+    assert "model.eval_days=7" in args
+    assert "--parity" not in args  # the features' job has recorded it where the gate reads it
 
 
 def test_with_kfp_the_same_job_submits_and_waits(settings: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
     on_kfp = load_settings(home=settings.home, pipelines={"runner": "kfp"}, controller={"job_template": "line-retrain"})
     Answers(on_kfp, cluster)
-    KubernetesTrainer(on_kfp).train("snap", AS_OF, parity=1.0, reason="r", promote=False, attempt=_attempt(tmp_path))
+    KubernetesTrainer(on_kfp).train("snap", AS_OF, reason="r", promote=False, attempt=_attempt(tmp_path))
     (job,) = cluster.jobs.values()
     args = job["spec"]["template"]["spec"]["containers"][0]["args"]
     assert args[5:9] == ["pipeline", "submit", "training", "--wait"]
@@ -154,8 +155,8 @@ def test_a_command_that_fails_in_a_job_gives_its_own_sentence(
 
 
 def test_features_that_differ_stop_the_training(on_cluster: Settings, answers: Answers, tmp_path: Path) -> None:
-    answers.by_step["features"] = {"exit_code": 0, "answer": {"parity": {"share": 0.9}}}
-    with pytest.raises(GateRefusedError, match=r"90\.00%"):
+    answers.by_step["features"] = {"exit_code": 3, "answer": None, "error": "Offline and online features differ."}
+    with pytest.raises(PlumblineError, match=r"exit code 3: Offline and online features differ"):
         _prepare(on_cluster, _attempt(tmp_path))
 
 
@@ -226,7 +227,7 @@ def test_an_api_that_is_away_for_a_while_costs_nothing(
 ) -> None:
     cluster.away, cluster.away_status = True, status
     threading.Timer(0.3, lambda: setattr(cluster, "away", False)).start()
-    assert _prepare(on_cluster, _attempt(tmp_path)) == 1.0
+    _prepare(on_cluster, _attempt(tmp_path))
 
 
 def test_an_api_that_stays_away_is_told(on_cluster: Settings, cluster: KubernetesDouble, tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_an_answer_is_enough_where_the_job_is_gone(
 ) -> None:
     name = "line-retrain-1-1-abc-features"
     answers.leave(name)
-    assert _prepare(on_cluster, _attempt(tmp_path, job=name)) == 1.0
+    _prepare(on_cluster, _attempt(tmp_path, job=name))
     assert cluster.requests == []
 
 

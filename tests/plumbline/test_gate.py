@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from plumbline.registry.slices import p_worse, slice_changes
 from plumbline.settings.pipelines import GateSettings
 
 RULES = GateSettings()
-HEALTHY = Candidate(calibration_error=0.03, processor_ms=1.0, champion_processor_ms=1.0, parity=1.0)
+PARITY = {"checked": 1_000, "share": 1.0, "measured_at": "2026-03-01T00:00:00Z", "key": "features/parity/s/f/r.json"}
+HEALTHY = Candidate(
+    calibration_error=0.03, processor_ms=1.0, champion_processor_ms=1.0, parity=PARITY, parity_objections=()
+)
 CLASSES = 5
 
 
@@ -42,6 +46,8 @@ def test_a_better_challenger_is_promoted_with_its_numbers() -> None:
     verdict = decide(_rows(challenger=0.85, champion=0.75), HEALTHY, RULES)
     assert verdict.verdict == "promote"
     assert "lower bound +" in verdict.reasons[0]
+    assert "all 1,000 pairs compared at 2026-03-01T00:00:00Z" in verdict.reasons[1]
+    assert verdict.numbers["parity"] == PARITY
     difference = verdict.numbers["difference"]["accuracy"]
     assert 0 < difference["lower"] < difference["estimate"] < difference["upper"]
     assert verdict.numbers["limits"] == RULES.model_dump()
@@ -76,13 +82,13 @@ def test_the_first_model_must_beat_the_commonest_class() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"parity": None}, "not measured"),
-        ({"parity": 0.9995}, "99.95%"),
+        ({"parity": None, "parity_objections": ("It was not measured.",)}, "not measured"),
+        ({"parity_objections": ("They agree on 99.95%.",)}, "99.95%"),
         ({"calibration_error": 0.3}, "calibration error"),
         ({"calibration_error": float("nan")}, "calibration error"),
     ],
 )
-def test_health_rejects_even_a_better_model(change: dict[str, float | None], said: str) -> None:
+def test_health_rejects_even_a_better_model(change: dict[str, Any], said: str) -> None:
     candidate = dataclasses.replace(HEALTHY, **change)
     verdict = decide(_rows(challenger=0.9, champion=0.7), candidate, RULES)
     assert verdict.verdict == "reject"
@@ -208,7 +214,9 @@ def test_equal_models_pass_as_rarely_as_the_confidence_says() -> None:
 
 
 def test_a_verdict_has_a_sentence_per_broken_rule() -> None:
-    candidate = Candidate(calibration_error=0.5, processor_ms=99.0, champion_processor_ms=None, parity=None)
+    candidate = Candidate(
+        calibration_error=0.5, processor_ms=99.0, champion_processor_ms=None, parity=None, parity_objections=("None.",)
+    )
     verdict: GateVerdict = decide(_rows(challenger=0.5, champion=0.9), candidate, RULES)
     assert verdict.verdict == "reject"
     assert len(verdict.reasons) >= 4

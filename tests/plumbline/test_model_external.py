@@ -17,7 +17,7 @@ from plumbline.cli.models_evaluate import _print
 from plumbline.data.contract import POSTING_COLUMNS
 from plumbline.data.frames import from_records
 from plumbline.data.snapshot import SnapshotStore
-from plumbline.errors import MissingInputError
+from plumbline.errors import MissingInputError, SettingsError
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.class_names import write_class_names
 from plumbline.model.external import read_file, with_features
@@ -81,15 +81,25 @@ def test_a_file_without_labels(settings: Settings, files: tuple[Path, Path]) -> 
         with_features(settings, read_file(settings, data, mapping), None, [])
 
 
-def test_features_that_cannot_be_had_are_said(
-    settings: Settings, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+def test_a_library_of_the_features_that_is_not_installed_is_said(
+    settings: Settings, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = settings.model_copy(
-        update={"features": settings.features.model_copy(update={"repo_module": "no_such_features"})}
-    )
-    external = with_features(nowhere, read_file(settings, *files), None, small.SPECS)
+    """As in an image without Feast."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "definitions.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    external = with_features(_with_package(settings, "own"), read_file(settings, *files), None, small.SPECS)
     assert external.features == "defaults"
-    assert "no_such_features" in external.reason
+    assert "no_such_library" in external.reason
+
+
+def test_a_package_of_features_that_is_not_there_is_refused(settings: Settings, files: tuple[Path, Path]) -> None:
+    with pytest.raises(SettingsError, match=r"features\.repo_module is no_such_features"):
+        with_features(_with_package(settings, "no_such_features"), read_file(settings, *files), None, small.SPECS)
+
+
+def _with_package(settings: Settings, name: str) -> Settings:
+    return settings.model_copy(update={"features": settings.features.model_copy(update={"repo_module": name})})
 
 
 def test_repeats_of_the_log_are_marked(settings: Settings, files: tuple[Path, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from plumbline import paths
 from plumbline.errors import GateRefusedError, IntegrityError, MissingInputError
-from plumbline.registry.models import TAG_VERDICT, ModelRegistry
+from plumbline.registry.models import TAG_PARITY, TAG_VERDICT, ModelRegistry
 from plumbline.registry.tracking import create_database
 from plumbline.settings import Settings
 
@@ -106,6 +107,13 @@ def test_a_rejected_version_needs_an_explicit_override(registry: ModelRegistry, 
     registry.promote(version, "I know better.", override_gate=True)
     assert registry.version_of("champion") == version
     assert registry.history()[-1].numbers["override_gate"] is True
+
+
+def test_a_promotion_by_hand_carries_the_parity_of_the_verdict(registry: ModelRegistry, tmp_path: Path) -> None:
+    parity = {"key": "features/parity/s/f/r.json", "share": 1.0, "checked": 1_000}
+    version = _register(registry, tmp_path, "a", **{TAG_PARITY: json.dumps(parity)})
+    registry.promote(version, "By hand.")
+    assert registry.history()[-1].numbers["parity"] == parity
 
 
 def test_rejecting_takes_the_challenger_alias_away(registry: ModelRegistry, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from plumbline.cluster.commands import answer_of
 from plumbline.cluster.services import Service, check_of
 from plumbline.cluster.waiting import Tell, wait_until
 from plumbline.errors import GateRefusedError, UserError
+from plumbline.features.instants import LATEST
 from plumbline.settings import Settings
 
 _CHAMPION = "champion"
@@ -50,7 +50,7 @@ def bootstrap(
     Args:
         settings: The installation.
         source: Postings, for an installation without a snapshot.
-        as_of: Instant that the model knows; None is the end of the snapshot's last day.
+        as_of: Instant that the model knows; None is the first of the features' grid after the newest posting.
         pairs: (entity, time) pairs of the parity gate.
         timeout_seconds: How long to wait for each service that the settings name.
         tell: Takes progress.
@@ -73,19 +73,18 @@ def bootstrap(
         return _refresh(champion, tell)
     snapshots = answer_of(["data", "snapshots"])["rows"]
     if snapshots:
-        snapshot, last_event = str(snapshots[-1]["id"]), str(snapshots[-1]["last_event"])
+        snapshot = str(snapshots[-1]["id"])
         tell(f"no champion yet; snapshot {snapshot[:12]} is there")
     else:
         tell("no champion and no snapshot yet: reading postings")
         with _arguments(settings, source) as words:
-            ingested = answer_of(["data", "ingest", *words])
-        snapshot, last_event = str(ingested["snapshot_id"]), str(ingested["last_event"])
-    instant = as_of or _end_of_day(last_event)
+            snapshot = str(answer_of(["data", "ingest", *words])["snapshot_id"])
+    wanted = as_of or LATEST
+    tell(f"features as of {wanted}")
+    prepared = answer_of(["features", "prepare", "--snapshot", snapshot, "--as-of", wanted, "--pairs", str(pairs)])
+    instant = str(prepared["as_of"])
     _require_untried(versions, snapshot, instant)
-    tell(f"features as of {instant}")
-    prepared = answer_of(["features", "prepare", "--snapshot", snapshot, "--as-of", instant, "--pairs", str(pairs)])
-    share = float(prepared["parity"]["share"])
-    trained = _train(settings, snapshot, instant, share, tell)
+    trained = _train(settings, snapshot, instant, tell)
     if not trained["promoted"]:
         gate = trained["gate"]
         raise _kept_out(str(trained["model_version"]), str(gate["verdict"]), " ".join(gate["reasons"]))
@@ -94,7 +93,7 @@ def bootstrap(
         "trained": True,
         "snapshot_id": snapshot,
         "as_of": instant,
-        "parity": share,
+        "parity": float(prepared["parity"]["share"]),
         "metrics": trained["metrics"],
     }
 
@@ -126,11 +125,7 @@ def _refresh(champion: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Definitions of this version, and the online store again: its server may have lost what it held."""
     tell(f"version {champion['version']} is the champion: applying and materialising features only")
     applied = answer_of(["features", "apply"])
-    known = [row["online_until"] for row in answer_of(["features", "show"])["rows"]]
-    instants = [datetime.fromisoformat(text) for text in (*known, champion["as_of"]) if text]
-    # Never back in time: readers would miss their rows until the earlier ones are written.
-    instant = max((each.astimezone(UTC) for each in instants), default=datetime.now(UTC)).isoformat()
-    materialised = answer_of(["features", "materialize", "--full", "--as-of", instant])
+    materialised = answer_of(["features", "materialize", "--full", "--as-of", LATEST])
     return {
         "champion": str(champion["version"]),
         "trained": False,
@@ -139,7 +134,7 @@ def _refresh(champion: dict[str, Any], tell: Tell) -> dict[str, Any]:
     }
 
 
-def _train(settings: Settings, snapshot: str, as_of: str, parity: float, tell: Tell) -> dict[str, Any]:
+def _train(settings: Settings, snapshot: str, as_of: str, tell: Tell) -> dict[str, Any]:
     runner = settings.pipelines.runner
     tell(f"training the first model ({runner})")
     # A bootstrap that is killed and run again takes up the run that it had started.
@@ -147,7 +142,7 @@ def _train(settings: Settings, snapshot: str, as_of: str, parity: float, tell: T
     start = submit if runner == "kfp" else ["pipeline", "run", "training"]
     return answer_of(
         [
-            *start, "--snapshot", snapshot, "--as-of", as_of, "--parity", str(parity),
+            *start, "--snapshot", snapshot, "--as-of", as_of,
             "--reason", "The installation's first model.", "--set", "pipelines.require_approval=false",
         ]
     )  # fmt: skip
@@ -181,8 +176,3 @@ def _fetched(settings: Settings, address: str, folder: Path) -> Path:
     except (BotoCoreError, ClientError, OSError) as error:
         raise UserError(f"{address} cannot be read: {sentence(error)}") from error
     return target
-
-
-def _end_of_day(text: str) -> str:
-    last = datetime.fromisoformat(text).astimezone(UTC)
-    return (last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)).isoformat()

@@ -21,7 +21,6 @@ from plumbline.controller.trainer import (
     ReleaseStep,
     StoppedError,
     outcome_of,
-    parity_of,
     prepare_arguments,
     training_arguments,
     waits_elsewhere,
@@ -56,18 +55,13 @@ class KubernetesTrainer:
         """See `Trainer.resumes`."""
         return True
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
         """See `Trainer.prepare`."""
-        words = prepare_arguments(self._settings, snapshot, as_of)
-        return parity_of(self._run("features", words, attempt), f"the log of Job {self._name('features', attempt)}")
+        self._run("features", prepare_arguments(self._settings, snapshot, as_of), attempt)
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         """See `Trainer.train`."""
-        words = training_arguments(
-            self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote, key=attempt.name
-        )
+        words = training_arguments(self._settings, snapshot, as_of, reason=reason, promote=promote, key=attempt.name)
         return outcome_of(self._run("training", words, attempt))
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:

@@ -181,12 +181,11 @@ class Loop:
             cancelled=lambda: self._state.retraining(retraining.id).state == "cancelled",
         )
         controller = self._settings.controller
-        parity = self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
+        self._trainer.prepare(retraining.snapshot, retraining.as_of, attempt=attempt)
         self._state.update(retraining.id, "features_ready", expected=_TRIED, step="training")
         return self._trainer.train(
             retraining.snapshot,
             retraining.as_of,
-            parity=parity,
             reason=f"Retraining {retraining.id} of the controller. {why_of(retraining)}",
             promote=controller.release == "direct" and not controller.require_approval,
             attempt=attempt,

@@ -24,7 +24,6 @@ from plumbline.controller.trainer import (
     ReleaseStep,
     StoppedError,
     outcome_of,
-    parity_of,
     prepare_arguments,
     training_arguments,
     waits_elsewhere,
@@ -63,18 +62,13 @@ class CommandTrainer:
         """See `Trainer.resumes`: a child process is ended with the controller; a run on the KFP API server goes on."""
         return self._settings.pipelines.runner == "kfp"
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
         """See `Trainer.prepare`."""
-        answer = self._run(*prepare_arguments(self._settings, snapshot, as_of), attempt=attempt)
-        return parity_of(answer, str(attempt.log))
+        self._run(*prepare_arguments(self._settings, snapshot, as_of), attempt=attempt)
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         """See `Trainer.train`."""
-        words = training_arguments(
-            self._settings, snapshot, as_of, parity=parity, reason=reason, promote=promote, key=attempt.name
-        )
+        words = training_arguments(self._settings, snapshot, as_of, reason=reason, promote=promote, key=attempt.name)
         return outcome_of(self._run(*words, attempt=attempt))
 
     def promote(self, version: str, reason: str, *, attempt: Attempt) -> None:

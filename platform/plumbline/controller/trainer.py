@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from plumbline.errors import GateRefusedError, PlumblineError, SettingsError
+from plumbline.errors import PlumblineError, SettingsError
 from plumbline.settings import Settings
 
 
@@ -102,20 +102,17 @@ class Trainer(Protocol):
         """Whether a step goes on without the controller: the same attempt asked for again then takes it up."""
         ...
 
-    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> float:
-        """Rebuilds the features as of the instant; returns the parity between offline and online, 0..1.
+    def prepare(self, snapshot: str, as_of: datetime, *, attempt: Attempt) -> None:
+        """Rebuilds the features as of the instant, and has parity between offline and online measured and recorded.
 
         Raises:
-            GateRefusedError: Parity is below 1.
-            PlumblineError: It failed.
+            PlumblineError: It failed, or parity is below 100%.
             StoppedError: `stop` was called.
             CancelledError: The retraining was cancelled.
         """
         ...
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         """Trains, gates, and (with `promote`, where the gate agrees) makes the new version the champion.
 
         Raises:
@@ -198,22 +195,8 @@ def prepare_arguments(settings: Settings, snapshot: str, as_of: datetime) -> lis
     return ["features", "prepare", "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--pairs", pairs]
 
 
-def parity_of(answer: dict[str, Any], where: str) -> float:
-    """Parity in what `features prepare` answered.
-
-    Raises:
-        GateRefusedError: It is below 1.
-    """
-    share = float(answer["parity"]["share"])
-    if share < 1.0:
-        raise GateRefusedError(
-            f"Offline and online features agree in only {share:.2%} of pairs; training is refused. See {where}."
-        )
-    return share
-
-
 def training_arguments(
-    settings: Settings, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, key: str
+    settings: Settings, snapshot: str, as_of: datetime, *, reason: str, promote: bool, key: str
 ) -> list[str]:
     """The command that trains: in the process that it runs in, or on the KFP API server.
 
@@ -223,7 +206,7 @@ def training_arguments(
     changes = settings.controller.training_settings.items()
     return [
         *(("pipeline", "run", "training") if embedded else ("pipeline", "submit", "training", "--wait", "--key", key)),
-        "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--parity", str(parity), "--reason", reason,
+        "--snapshot", snapshot, "--as-of", as_of.isoformat(), "--reason", reason,
         *(word for name, value in changes for word in ("--set", f"{name}={value}")),
         *(() if promote else ("--no-promote",)),
     ]  # fmt: skip

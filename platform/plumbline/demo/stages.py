@@ -114,7 +114,6 @@ def _train(run: DemoRun) -> None:
             "pipeline", "run", "training",
             "--snapshot", run.snapshot,
             "--as-of", run.timeline.first_training.isoformat(),
-            "--parity", str(run.figures["parity"]["share"]),
         )  # fmt: skip
         metrics = trained["metrics"]
         step.result(

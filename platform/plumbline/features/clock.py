@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+NO_ROW = datetime(1970, 1, 2, tzinfo=UTC)
+"""Time of an online row without values: its entity has none. Feast's online stores have no call that takes one
+entity's row away."""
+
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970, UTC, exactly: what Arrow and DuckDB count in."""

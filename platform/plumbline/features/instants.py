@@ -18,22 +18,21 @@ def instant_of(text: str, settings: Settings, *, snapshot: str = LATEST) -> date
 
     Args:
         text: What `parse_instant` reads, `now`, or `latest`: the first instant of the grid after the newest posting
-            of the snapshot.
+            of the snapshot. A posting that is later than its own collection does not count (`collected`).
         settings: Where snapshots lie, and how wide the grid is.
         snapshot: Which snapshot `latest` speaks of.
 
     Raises:
         UserError: It is none of these.
         MissingInputError: `latest` was said, and there is no snapshot.
+        ContractError: `latest` was said, and every posting is later than its collection.
     """
     if text == NOW:
         return datetime.now(UTC)
     if text == LATEST:
-        from plumbline.data.snapshot import SnapshotStore
-        from plumbline.storage import open_store
+        from plumbline.features.collected import newest_event
 
-        newest = SnapshotStore(open_store(settings)).get(snapshot).last_event
-        return next_grid_instant(newest, timedelta(hours=settings.features.grid_hours))
+        return next_grid_instant(newest_event(settings, snapshot), timedelta(hours=settings.features.grid_hours))
     try:
         return parse_instant(text)
     except UserError as error:

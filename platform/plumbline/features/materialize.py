@@ -1,65 +1,105 @@
-"""Brings the online store up to an instant from the computed views."""
+"""Brings the online store to what the computed views say at an instant, by writing what differs.
+
+Feast's own materialisation writes the rows of a span of time, and takes the next span to begin where the last one
+ended. A posting that arrives late changes rows before that; so does a late label, and a snapshot that lacks what an
+earlier one had. Here each entity's row that is to be online is held against the record of what was written last, and
+what differs is written, whatever its time: also rows that vanish, and earlier ones when going back in time.
+
+A process may be killed at any step. Before the first row is written, a record is kept in which the rows to come count
+as unknown; the token in the online store then names it. Only when all is written does the token name a record in which
+they are known. So the token never names a record that says more than is true, and the next run writes again what may
+be missing. An entity's row is replaced as a whole: readers find the one before or the one after.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from feast import FeatureStore
 
-from plumbline.features.plan import ServicePlan, resolve
-from plumbline.features.store import is_embedded, open_feature_store
-from plumbline.features.views import built_views
+from plumbline.errors import DependencyError
+from plumbline.features.materialize_lock import only_materialization
+from plumbline.features.online_record import OnlineRecord
+from plumbline.features.online_rows import Comparison, compare, nothing_known, wanted_rows
+from plumbline.features.online_view import OnlineView
+from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
+from plumbline.features.store import open_feature_store
+from plumbline.features.views import BuiltViews, built_views
 from plumbline.settings import Settings
+from plumbline.storage import ObjectStore, open_store
 
 _log = logging.getLogger(__name__)
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+"""What Feast's registry is told as the start of every materialisation: rows of any time may be written."""
+
+
+@dataclass(frozen=True)
+class ViewChanges:
+    """What became of one view's rows."""
+
+    written: int
+    removed: int
+    unchanged: int
 
 
 @dataclass(frozen=True)
 class Materialized:
     """What one materialisation did."""
 
-    start: datetime
-    """Rows before it had been brought over earlier."""
     end: datetime
-    views: tuple[str, ...]
+    views: dict[str, ViewChanges]
     seconds: float
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows `written`, `removed` and `unchanged`, over all views."""
+        names = ("written", "removed", "unchanged")
+        return {name: sum(getattr(changes, name) for changes in self.views.values()) for name in names}
 
 
 def materialize(settings: Settings, as_of: datetime, *, full: bool = False) -> Materialized:
-    """Writes each entity's latest row up to `as_of` to the online store.
+    """Lets the online store hold each entity's latest row up to `as_of`, and no other.
 
-    It goes on from where the last one ended; when that was later than `as_of` (time travel), or with `full`, it
-    starts at the beginning. Readers keep the last good rows until the new ones are committed. It may be killed and
-    run again.
+    Readers keep the last good rows until the new ones are there. It may be killed and run again; another one at the
+    same time waits for the end of this one.
+
+    Args:
+        settings: Which store, service and views.
+        as_of: The instant that serving is to stand at; it may be earlier than the last one. One that neither the
+            clock nor the views have come to is taken back to where they are, and said.
+        full: Trust no record: write every row, and take away whatever else the store itself holds.
 
     Raises:
         MissingInputError: Nothing has been applied or built.
+        DependencyError: A store did not answer, or another process wrote to the online store meanwhile.
     """
-    built_views(settings)
-    store = open_feature_store(settings)
-    plan = resolve(settings, store)
-    done = materialized_until(store, plan)
-    back = done is not None and done > as_of
-    if back and not is_embedded(store):
-        _forget(store, plan)
-    start = _BEGINNING if full or back or done is None else done
-    return materialize_between(store, plan, start, as_of)
-
-
-def materialize_between(store: FeatureStore, plan: ServicePlan, start: datetime, end: datetime) -> Materialized:
-    """Writes each entity's latest row in [start, end] to the online store of `store`."""
     began = time.monotonic()
-    names = [view.name for view in plan.batch]
-    with _quiet():
-        store.materialize(start, end, feature_views=names)
-    return Materialized(start, end, tuple(names), time.monotonic() - began)
+    with only_materialization(settings):
+        as_of = _not_beyond(as_of, built_views(settings))
+        store = open_feature_store(settings)
+        plan = resolve(settings, store)
+        objects = open_store(settings)
+        done = {view.name: _bring(settings, store, objects, view, as_of, full=full) for view in plan.batch}
+        for view in plan.batch:
+            store.registry.apply_materialization(view.view, store.project, _BEGINNING, as_of)
+    return Materialized(as_of, done, time.monotonic() - began)
+
+
+def _not_beyond(as_of: datetime, built: BuiltViews) -> datetime:
+    """What nobody can know yet is not served: neither the views nor the clock have come there."""
+    known = max(built.until, datetime.now(UTC))
+    if as_of <= known:
+        return as_of
+    _log.warning(
+        "%s is later than the clock and than the views, which end at %s: the online store is brought up to %s.",
+        as_of.isoformat(),
+        built.until.isoformat(),
+        known.isoformat(timespec="seconds"),
+    )
+    return known
 
 
 def materialized_until(store: FeatureStore, plan: ServicePlan) -> datetime | None:
@@ -78,22 +118,56 @@ def view_materialized_until(store: FeatureStore, view: str) -> datetime | None:
     return intervals[-1][1] if intervals else None
 
 
-def _forget(store: FeatureStore, plan: ServicePlan) -> None:
-    """Takes the service's rows off a server before going back in time: Redis keeps an entity's later row otherwise.
+class ScratchRows:
+    """The rows of a store that nobody else writes to, brought from instant to instant. Its record is in memory.
 
-    SQLite needs none of it: there the row that is written last wins.
+    Args:
+        settings: Where the views lie.
+        store: The store.
+        plan: The service, resolved in that store.
     """
-    views = [view.view for view in plan.batch]
-    entities = [store.get_entity(view.key) for view in plan.batch]
-    online = store.provider.online_store
-    online.teardown(store.config, views, entities)
-    online.update(store.config, [], views, [], entities, partial=True)
+
+    def __init__(self, settings: Settings, store: FeatureStore, plan: ServicePlan) -> None:
+        self._settings = settings
+        self._views = [(view, OnlineView(store, view)) for view in plan.batch]
+        self._known = {view.name: nothing_known(wanted_rows(settings, view, _BEGINNING)) for view in plan.batch}
+
+    def bring(self, at: datetime) -> None:
+        """Lets the store hold each entity's latest row up to an instant."""
+        for view, online in self._views:
+            found = compare(wanted_rows(self._settings, view, at), self._known[view.name])
+            _write(online, found)
+            self._known[view.name] = found.done
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Feast prints its progress; standard output belongs to results, and a bar per view to nobody."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        yield
-    _log.debug("%s", said.getvalue())
+def _bring(
+    settings: Settings, store: FeatureStore, objects: ObjectStore, view: BatchViewPlan, as_of: datetime, *, full: bool
+) -> ViewChanges:
+    online, record = OnlineView(store, view), OnlineRecord(objects, store.project, view.name)
+    before = online.token()
+    known = record.load(before)
+    wanted = wanted_rows(settings, view, as_of)
+    if full or known is None:
+        keys = set(online.keys()) | set([] if known is None else known.column(0).to_pylist())
+        known = nothing_known(wanted, sorted(keys))
+    found = compare(wanted, known)
+    changes = ViewChanges(found.write.num_rows, len(found.remove), found.unchanged)
+    if before is not None and not full and not changes.written and not changes.removed:
+        return changes
+    begun = record.save(found.rows, before)
+    online.set_token(begun)
+    _write(online, found)
+    ended = record.save(found.done, begun)
+    if online.token() != begun:
+        online.set_token("")  # neither of the two knows what the store holds now: the next run asks the store itself
+        raise DependencyError(
+            f"Another process wrote rows of {view.name} to the online store at the same time. Run it again."
+        )
+    online.set_token(ended)
+    record.prune(ended)
+    return changes
+
+
+def _write(online: OnlineView, found: Comparison) -> None:
+    online.write(found.write)
+    online.remove(found.remove)

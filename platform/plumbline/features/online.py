@@ -20,6 +20,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from plumbline.errors import ContractError, DependencyError
+from plumbline.features.clock import NO_ROW
 from plumbline.features.memory import RowMemory
 from plumbline.features.plan import BatchViewPlan, ServicePlan, resolve
 from plumbline.features.store import open_feature_store
@@ -241,7 +242,7 @@ def _keys(postings: Sequence[Mapping[str, Any]], key: str) -> list[str]:
 
 def _plain(view: BatchViewPlan, row_time: datetime | None, values: dict[str, Value] | None) -> Row:
     """Feast's values as Python's, in the view's order of features."""
-    if row_time is None or not values:
+    if row_time is None or not values or row_time <= NO_ROW:
         return None
     plain = {}
     for name in view.features:

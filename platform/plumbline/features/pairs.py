@@ -7,7 +7,8 @@ pairs lie before the next grid instant, or belong to entities that have no rows 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -32,13 +33,15 @@ class Sampler:
     settings: Settings
     plan: ServicePlan
     postings: pd.DataFrame
+    strangers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By key: entities that an online store holds and the views know nothing of, as after postings were taken out."""
 
     def draw(self, at: datetime, count: int, random: np.random.Generator) -> pd.DataFrame:
         """Draws `count` postings that arrive when the online store holds the rows up to `at`.
 
         Besides postings as they come: of entities whose last row has expired; exactly at, and one microsecond after,
-        the end of a row's life; and of entities, or none, that have no rows. Where the data has too few of a kind,
-        postings as they come take their place.
+        the end of a row's life; and of entities, or none, that have no rows, strangers among them. Where the data has
+        too few of a kind, postings as they come take their place.
 
         Returns:
             Postings of the log, with `event_timestamp` (and for the last kinds the entities) replaced.
@@ -94,7 +97,10 @@ class Sampler:
     def _unknown(self, at: datetime, count: int, random: np.random.Generator) -> pd.DataFrame:
         pairs = self._as_they_come(at, count, random)
         for view in self.plan.batch:
-            nobody = pd.Series(random.choice([UNKNOWN, ""], len(pairs)), index=pairs.index)
+            names = random.choice([UNKNOWN, ""], len(pairs))
+            if strangers := self.strangers.get(view.key):
+                names = np.where(random.random(len(pairs)) < 0.5, random.choice(list(strangers), len(pairs)), names)
+            nobody = pd.Series(names, index=pairs.index)
             pairs[view.key] = pairs[view.key].where(random.random(len(pairs)) < 0.5, nobody)
         return pairs
 

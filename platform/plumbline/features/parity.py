@@ -10,6 +10,7 @@ import json
 import tempfile
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ from feast import FeatureStore
 
 from plumbline import paths
 from plumbline.errors import ContractError, MissingInputError
+from plumbline.features.clock import EPOCH
 from plumbline.features.leftovers import sweep
-from plumbline.features.materialize import materialize_between, materialized_until
+from plumbline.features.materialize import ScratchRows, materialized_until
+from plumbline.features.materialize_lock import only_materialization
 from plumbline.features.offline import join_features
 from plumbline.features.online import FeatureVector, OnlineFeatureReader
+from plumbline.features.online_view import OnlineView
 from plumbline.features.pairs import Sampler
 from plumbline.features.parity_report import InstantParity, ParityReport, Tally
 from plumbline.features.plan import ServicePlan, resolve
@@ -61,30 +65,32 @@ def check_parity(
     random = np.random.default_rng(seed)
     tally = Tally(plan, settings.features.parity_relative_tolerance)
     sampler = Sampler(settings, plan, postings)
-    served_until = materialized_until(store, plan)
+    serving = materialized_until(store, plan) is not None
     total = pairs or settings.features.parity_pairs
-    count = settings.features.parity_instants - (served_until is not None)
+    count = settings.features.parity_instants - serving
     shares = np.diff(np.linspace(0, total, settings.features.parity_instants + 1).round().astype(int)).tolist()
     home = paths.features_dir(settings)
     sweep(home, f"{_SCRATCH}*")
-    instants = _instants(postings["event_timestamp"].min().to_pydatetime(), built.until, count, random)
+    instants = _instants(settings, postings["event_timestamp"], built.until, count, random)
 
     with tempfile.TemporaryDirectory(dir=home, prefix=_SCRATCH) as folder:
         scratch = open_scratch_store(settings, Path(folder), f"parity_{uuid.uuid4().hex[:8]}")
         try:
             _copy_definitions(store, scratch)
             reader = OnlineFeatureReader(settings, store=scratch)
-            start = instants[0] - timedelta(days=36_500)
+            rows = ScratchRows(settings, scratch, reader.plan)
             for at in instants:
-                materialize_between(scratch, reader.plan, start, at)
+                rows.bring(at)
                 tally.add("scratch", at, *_both(store, plan, reader, sampler.draw(at, shares.pop(), random)))
-                start = at
         finally:
             _discard(scratch)
-    if served_until is not None:
-        reader = OnlineFeatureReader(settings, store=store)
-        drawn = sampler.draw(served_until, shares.pop(), random)
-        tally.add("serving", served_until, *_both(store, plan, reader, drawn))
+    if serving:
+        # A materialisation in between would be told as a difference.
+        with only_materialization(settings):
+            until = materialized_until(store, plan) or built.until
+            reader = OnlineFeatureReader(settings, store=store)
+            known = replace(sampler, strangers=_strangers(settings, store, plan, until))
+            tally.add("serving", until, *_both(store, plan, reader, known.draw(until, shares.pop(), random)))
     return tally.report()
 
 
@@ -160,11 +166,27 @@ def _logged_vector(plan: ServicePlan, features: Any) -> FeatureVector:
     return FeatureVector(values=named, missing=missing)
 
 
-def _instants(first: datetime, last: datetime, count: int, random: np.random.Generator) -> list[datetime]:
-    """Instants in the later two thirds of the log, where entities have had time to fall silent; seldom on the grid."""
-    span = (last - first).total_seconds()
+def _instants(
+    settings: Settings, events: pd.Series, last: datetime, count: int, random: np.random.Generator
+) -> list[datetime]:
+    """Instants in the later two thirds of the log, where entities have had time to fall silent; seldom on the grid.
+
+    Counted in postings and not in days: a posting with a wrong date, ages before the others, moves none of them.
+    """
     shares = np.linspace(0.35, 1.0, count, endpoint=False) + random.uniform(0.0, 0.6 / count, count)
-    return [(first + timedelta(seconds=round(share * span))) for share in shares]
+    within = np.sort(events[events <= pd.Timestamp(last)].dt.as_unit("us").astype("int64").to_numpy())
+    at = within[(shares * len(within)).astype(int)]
+    grid = settings.features.grid_hours * 3_600_000_000
+    moved = np.sort(at + random.integers(0, grid, count))
+    return [min(EPOCH + timedelta(seconds=int(each) // 1_000_000), last) for each in moved]
+
+
+def _strangers(settings: Settings, store: FeatureStore, plan: ServicePlan, at: datetime) -> dict[str, list[str]]:
+    known = {key: set(last_rows(settings, plan, key, at).index) for key in {view.key for view in plan.batch}}
+    found: dict[str, set[str]] = {key: set() for key in known}
+    for view in plan.batch:
+        found[view.key] |= set(OnlineView(store, view).keys()) - known[view.key]
+    return {key: sorted(names) for key, names in found.items()}
 
 
 def _copy_definitions(source: FeatureStore, target: FeatureStore) -> None:

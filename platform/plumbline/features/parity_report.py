@@ -62,13 +62,24 @@ class ParityReport(BaseModel):
             raise GateRefusedError(
                 f"Offline and online features differ for {self.checked - self.matched:,} of {self.checked:,} pairs, as "
                 f"in {first['feature']} (offline {first['offline']!r}, online {first['online']!r}). "
-                "Nothing may be trained or promoted on them: materialise the views again, and compare again."
+                f"Nothing may be trained or promoted on them: {self._advice()}"
             )
         if not self.served:
             raise GateRefusedError(
                 "No pair had a feature row to compare, so the agreement says nothing. Build the views for the span of "
                 "the postings, and compare again."
             )
+
+    def _advice(self) -> str:
+        if any(each.store == "scratch" and each.matched < each.checked for each in self.instants):
+            return "the views themselves give other values online than offline; look at the feature's computation."
+        serving = next((each for each in self.instants if each.store == "serving"), None)
+        if serving is None:
+            return "look at the first mismatches."
+        return (
+            f"run `plumbline features materialize --full --as-of {serving.at.isoformat()}`, which trusts no record of "
+            "what the online store holds, and compare again."
+        )
 
 
 class Tally:

@@ -39,6 +39,8 @@ class OnDemandPlan:
     features: tuple[str, ...]
     compute: Callable[[Columns], Columns]
     """The function as it was applied to the registry: the very one that Feast runs offline."""
+    source: str
+    """Its text."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def _on_demand(view: OnDemandFeatureView, names: tuple[str, ...]) -> OnDemandPla
             "other kinds do not give the same values offline and online."
         )
     compute: Callable[[Columns], Columns] = view.feature_transformation.udf  # type: ignore[union-attr]
-    return OnDemandPlan(view.name, tuple(view.get_request_data_schema()), names, compute)
+    source: str = view.feature_transformation.udf_string  # type: ignore[union-attr]
+    return OnDemandPlan(view.name, tuple(view.get_request_data_schema()), names, compute, source)
 
 
 def _spec(field: Any) -> FeatureSpec:

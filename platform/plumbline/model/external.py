@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +68,7 @@ def with_features(
 
     Raises:
         MissingInputError: No row of the file has a label.
+        SettingsError: `features.repo_module` names no package of features.
     """
     postings = admission.postings
     labelled = postings[postings["label"].notna()].reset_index(drop=True)
@@ -93,11 +93,10 @@ def with_features(
 
 def _historical(settings: Settings, log: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Features from views that are built over `log` in a folder of their own; the installation's stay as they are."""
-    module = settings.features.repo_module
-    definitions = importlib.import_module(f"{module}.definitions")
-    build = importlib.import_module(f"{module}.build")
     from plumbline.features.offline import historical_features
+    from plumbline.features.repo import feature_repo
 
+    repo = feature_repo(settings)
     with tempfile.TemporaryDirectory(prefix="plumbline-evaluate-") as folder:
         apart = {"registry_url": None, "online_store": None, "views_dir": None}
         scratch = settings.model_copy(
@@ -108,8 +107,8 @@ def _historical(settings: Settings, log: pd.DataFrame, rows: pd.DataFrame) -> pd
                 "store": settings.store.model_copy(update={"bucket": None}),
             }
         )
-        definitions.apply(scratch)
-        build.build_views(scratch, log, snapshot_id=_SNAPSHOT_ID)
+        repo.apply(scratch)
+        repo.build_views(scratch, log, snapshot_id=_SNAPSHOT_ID)
         return historical_features(scratch, rows)
 
 

@@ -48,7 +48,9 @@ def compare(registry: ModelRegistry, first: str, second: str, rules: GateSetting
             champion=answers["second"],
             boards=rows["board"].tolist(),
         ),
-        Candidate(calibration_error=0.0, processor_ms=0.0, champion_processor_ms=None, parity=1.0),
+        Candidate(
+            calibration_error=0.0, processor_ms=0.0, champion_processor_ms=None, parity=None, parity_objections=()
+        ),
         rules.model_copy(update={"min_rows": 1}),
     )
     numbers = verdict.numbers

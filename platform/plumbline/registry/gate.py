@@ -7,7 +7,7 @@ is left to a person: whether its answers are worth their price depends on the ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,8 +36,11 @@ class Candidate:
     champion_processor_ms: float | None
     """The champion's, measured in turns with it; None where there is no champion."""
 
-    parity: float | None
-    """Share of sampled (entity, time) pairs with equal offline and online features; None: not measured."""
+    parity: Mapping[str, Any] | None
+    """The record of the comparison of its offline and online features (`plumbline.features.parity_record`)."""
+
+    parity_objections: Sequence[str]
+    """What is to be said against it, in sentences: not measured, of something else, or not all equal."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,19 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
     broken += failed
     if broken:
         return GateVerdict("reject", broken + slow, numbers)
+    if (parity := candidate.parity) is not None:
+        passed.append(
+            f"Offline and online features agree on all {parity['checked']:,} pairs compared at {parity['measured_at']}."
+        )
     return GateVerdict("review", passed + slow, numbers) if slow else GateVerdict("promote", passed, numbers)
 
 
 def _health(candidate: Candidate, rules: GateSettings, numbers: dict[str, Any]) -> list[str]:
     numbers |= {
         "calibration_error": candidate.calibration_error,
-        "parity": candidate.parity,
+        "parity": None if candidate.parity is None else dict(candidate.parity),
     }
-    broken = []
-    if candidate.parity is None:
-        broken.append("Feature parity was not measured: run `plumbline features parity` and hand its share over.")
-    elif candidate.parity < 1.0:
-        broken.append(
-            f"Offline and online features agree on {candidate.parity:.2%} of the sampled pairs; all must agree."
-        )
+    broken = list(candidate.parity_objections)
     if not candidate.calibration_error <= rules.max_calibration_error:
         broken.append(
             f"The calibration error is {candidate.calibration_error:.3f}, above {rules.max_calibration_error:.3f}."

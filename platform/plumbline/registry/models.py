@@ -8,6 +8,7 @@ a version is in its tags.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,8 @@ __all__ = [
     "SHADOW",
     "TAG_AS_OF",
     "TAG_DIGEST",
+    "TAG_FEATURE_DEFINITION",
+    "TAG_PARITY",
     "TAG_PROMOTED_AT",
     "TAG_ROLLED_BACK_AT",
     "TAG_SNAPSHOT",
@@ -59,6 +62,9 @@ TAG_PROMOTED_AT = "plumbline.promoted_at"
 TAG_ROLLED_BACK_AT = "plumbline.rolled_back_at"
 TAG_AS_OF = "plumbline.as_of"
 TAG_SNAPSHOT = "plumbline.snapshot"
+TAG_FEATURE_DEFINITION = "plumbline.features.definition"
+TAG_PARITY = "plumbline.parity"
+"""The record of parity that the gate has read, JSON."""
 
 _Names = list[str]  # inside the class, `list` is its method
 _Entries = list[AuditEntry]
@@ -227,7 +233,9 @@ class ModelRegistry:
                     self._client.delete_registered_model_alias(self._name, alias)
             if champion != version and TAG_ROLLED_BACK_AT in tags:
                 self._client.delete_model_version_tag(self._name, version, TAG_ROLLED_BACK_AT)
-        self._log("promote", version, reason, {"before": champion, "override_gate": override_gate, **(numbers or {})})
+        parity = {"parity": json.loads(tags[TAG_PARITY])} if TAG_PARITY in tags else {}
+        about = {"before": champion, "override_gate": override_gate, **parity, **(numbers or {})}
+        self._log("promote", version, reason, about)
 
     def reject(self, version: str, reason: str, *, numbers: Mapping[str, Any] | None = None) -> None:
         """Records that a version stays out; it loses the alias `challenger` if it has it."""

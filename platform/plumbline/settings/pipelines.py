@@ -30,6 +30,9 @@ class GateSettings(BaseModel):
     min_rows: int = Field(default=100, ge=1)
     """Fewest untouched rows that a verdict may rest on."""
 
+    min_parity_pairs: int = Field(default=100, ge=1)
+    """Fewest (entity, time) pairs on which offline and online features must have been compared."""
+
     other_metric_tolerance: float = Field(default=0.02, ge=0)
     """How far the figure that is not `metric` may fall (point estimate)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from pathlib import Path
 
 from conftest import Installation
@@ -12,22 +11,16 @@ from fault_log import require_each_once, shipped
 from fault_replica import RunningReplica, on_free_port
 from redis_server import RedisServer
 
-from plumbline.features.materialize import materialize_between
+from plumbline.features.materialize import materialize
 from plumbline.features.online import OnlineFeatureReader
-from plumbline.features.plan import resolve
-from plumbline.features.store import open_feature_store
 from plumbline.settings import Settings, load_settings
 from serving.engine.registry_source import RegistryModels
 from serving.prediction_log import read
 
-_HISTORY = timedelta(days=400)
-
 
 def _with_redis(installation: Installation, redis: RedisServer) -> Settings:
     settings = load_settings(home=installation.settings.home, features={"online_store": redis.online_store})
-    store = open_feature_store(settings)
-    plan = resolve(settings, store)
-    materialize_between(store, plan, installation.as_of - _HISTORY, installation.as_of)
+    materialize(settings, installation.as_of)
     # Rows are not kept in memory: the store is asked for each batch, as it is for companies not seen lately.
     return on_free_port(settings, features_cache_seconds=0.0, features_budget_ms=200.0)
 

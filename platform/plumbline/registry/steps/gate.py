@@ -9,10 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from plumbline.features.parity_record import newest_parity, objections
 from plumbline.registry.compare import trained_until
 from plumbline.registry.content import MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.gate import Candidate, GateVerdict, Rows, decide
-from plumbline.registry.models import CHAMPION, LoadedModel, ModelRegistry
+from plumbline.registry.models import (
+    CHAMPION,
+    TAG_AS_OF,
+    TAG_FEATURE_DEFINITION,
+    TAG_SNAPSHOT,
+    LoadedModel,
+    ModelRegistry,
+)
 from plumbline.registry.reference import EVALUATION, PART, PREDICTION, answer
 from plumbline.registry.steps.context import Step, open_step
 from plumbline.registry.steps.evaluate import SUMMARY, calibration_error
@@ -25,12 +33,13 @@ _TIMED = 100
 """Postings whose processor time is taken."""
 
 
-def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, model: str, folder: str) -> GateVerdict:
+def gate(*, run_id: str, overrides: str, evaluation: str, model: str, folder: str) -> GateVerdict:
     """Judges the new model and writes `verdict.json`.
+
+    Parity of its features is what was measured and recorded on the snapshot that it was trained on.
 
     Args:
         run_id: MLflow run of the pipeline run.
-        parity: Share of equal feature pairs; negative: not measured.
         overrides: JSON object of settings for this run.
         evaluation: Folder with the evaluation's results.
         model: Folder with the model.
@@ -49,6 +58,7 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, model: 
         if champion is not None:
             rows = rows[rows["event_timestamp"] >= trained_until(champion)].reset_index(drop=True)
             answers = _answers(champion, rows)
+        parity, parity_objections = _parity(step, run_id)
         verdict = decide(
             Rows(
                 truth=rows["label"].tolist(),
@@ -60,7 +70,8 @@ def gate(*, run_id: str, parity: float, overrides: str, evaluation: str, model: 
                 calibration_error=calibration_error(summary),
                 processor_ms=cost,
                 champion_processor_ms=champion_cost,
-                parity=parity if parity >= 0 else None,
+                parity=parity,
+                parity_objections=parity_objections,
             ),
             step.settings.pipelines.gate,
         )
@@ -75,6 +86,22 @@ def read_verdict(folder: Path) -> GateVerdict:
     """Reads what `gate` has written."""
     values: dict[str, Any] = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
     return GateVerdict(**values)
+
+
+def _parity(step: Step, run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """The record of parity as numbers of the verdict, and what is to be said against it."""
+    tags = step.run.tracking.client.get_run(run_id).data.tags
+    snapshot_id, service = tags[TAG_SNAPSHOT], step.settings.features.service
+    record = newest_parity(step.settings, snapshot_id, service)
+    found = objections(
+        record,
+        snapshot_id=snapshot_id,
+        service=service,
+        definition=tags[TAG_FEATURE_DEFINITION],
+        as_of=tags[TAG_AS_OF],
+        min_pairs=step.settings.pipelines.gate.min_parity_pairs,
+    )
+    return None if record is None else record.model_dump(mode="json"), found
 
 
 def _answers(champion: LoadedModel, rows: pd.DataFrame) -> list[str]:

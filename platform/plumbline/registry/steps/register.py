@@ -19,7 +19,7 @@ from plumbline.registry.card import CardFacts, write_card
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE
 from plumbline.registry.datasets import log_dataset
 from plumbline.registry.gate import GateVerdict
-from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT, TAG_VERDICT, ModelRegistry
+from plumbline.registry.models import TAG_AS_OF, TAG_PARITY, TAG_SNAPSHOT, TAG_VERDICT, ModelRegistry
 from plumbline.registry.reference import EVALUATION, PART
 from plumbline.registry.runs import parent_run
 from plumbline.registry.steps.context import Step, open_step
@@ -140,6 +140,7 @@ def _tags(snapshot_id: str, as_of: str, summary: Mapping[str, Any], verdict: Gat
         TAG_AS_OF: as_of,
         TAG_VERDICT: verdict.verdict,
         "plumbline.gate.reasons": " ".join(verdict.reasons)[:_LONGEST_TAG],
+        TAG_PARITY: json.dumps(verdict.numbers["parity"]),
         "plumbline.accuracy": f"{summary['accuracy']:.4f}",
         "plumbline.macro_f1": f"{summary['macro_f1']:.4f}",
         "plumbline.n": str(summary["n"]),

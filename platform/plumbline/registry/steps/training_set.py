@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +12,11 @@ import pandas as pd
 from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import MissingInputError
+from plumbline.features.collected import read_collected
 from plumbline.features.schema import FeatureSpec
 from plumbline.instants import parse_instant
+from plumbline.registry.models import TAG_FEATURE_DEFINITION
+from plumbline.registry.runs import parent_run
 from plumbline.registry.steps.context import open_step
 from plumbline.settings import Settings
 from plumbline.storage import open_store
@@ -48,17 +50,21 @@ def build_training_set(*, run_id: str, snapshot_id: str, as_of: str, overrides: 
     """
     with open_step("build_training_set", run_id=run_id, overrides=overrides) as step:
         settings, at = step.settings, parse_instant(as_of)
-        store = SnapshotStore(open_store(settings))
-        log = store.read(snapshot_id)
+        log = read_collected(settings, snapshot_id).postings
         _ensure_views(settings, log, snapshot_id, at)
 
+        from plumbline.features.definition import definition_of
         from plumbline.features.offline import historical_features
-        from plumbline.features.schema import feature_specs
+        from plumbline.features.plan import resolve
+        from plumbline.features.store import open_feature_store
 
         known = known_at(log, at)
         frame = historical_features(settings, known[known["label"].notna()].reset_index(drop=True))
-        specs = feature_specs(settings)
-        terms = store.label_terms(snapshot_id)
+        plan = resolve(settings, open_feature_store(settings))
+        # The gate asks for parity of just this: what the service consisted of when the features were joined.
+        parent_run(step.run.tracking, run_id).tag({TAG_FEATURE_DEFINITION: definition_of(settings, plan)})
+        specs = list(plan.specs)
+        terms = SnapshotStore(open_store(settings)).label_terms(snapshot_id)
         write_training_set(TrainingSet(frame, specs, terms), Path(folder))
         step.run.params({"features": len(specs), "feature_service": settings.features.service})
         step.run.metrics(
@@ -104,19 +110,19 @@ def _ensure_views(settings: Settings, log: pd.DataFrame, snapshot_id: str, at: d
     """Builds the views when they were built from another snapshot, or not far enough.
 
     Views that reach further than `at` serve as well: each of their rows holds only what was known at its time.
-    The package with the definitions is named by a setting, because it stands above this one.
     """
+    from plumbline.features.repo import feature_repo
     from plumbline.features.schema import feature_specs
     from plumbline.features.views import built_views
 
-    module = settings.features.repo_module
+    repo = feature_repo(settings)
     try:
         feature_specs(settings)
     except MissingInputError:
-        importlib.import_module(f"{module}.definitions").apply(settings)
+        repo.apply(settings)
     try:
         built = built_views(settings)
     except MissingInputError:
         built = None
     if built is None or built.snapshot_id != snapshot_id or built.until < at:
-        importlib.import_module(f"{module}.build").build_views(settings, log, snapshot_id=snapshot_id)
+        repo.build_views(settings, log, snapshot_id=snapshot_id)

@@ -9,6 +9,7 @@ from plumbline.data.known import known_at
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import GateRefusedError, MissingInputError
 from plumbline.features.instants import NOW, instant_of
+from plumbline.features.parity_record import ParityRecord, newest_parity, objections
 from plumbline.registry.models import TAG_AS_OF, TAG_SNAPSHOT
 from plumbline.registry.runs import child_run, close_left_open, open_parent
 from plumbline.registry.steps.context import step_settings
@@ -34,22 +35,19 @@ class Validated:
     """ISO 8601 instant whose knowledge is used."""
 
 
-def validate(
-    *, snapshot: str, as_of: str, parity: float, reason: str, overrides: str, submission: str = ""
-) -> Validated:
-    """Checks that there is enough to train on at `as_of`.
+def validate(*, snapshot: str, as_of: str, reason: str, overrides: str, submission: str = "") -> Validated:
+    """Checks that there is enough to train on at `as_of`, and that the features were not found to differ.
 
     Args:
         snapshot: Id, beginning of an id, or `latest`.
         as_of: ISO 8601 instant, `now` or `latest`; empty is now, for runs that a schedule starts.
-        parity: Share of equal feature pairs; negative: not measured.
         reason: Why this run was started.
         overrides: JSON object of settings for this run.
         submission: Key that who has submitted the run finds it by.
 
     Raises:
         MissingInputError: There is no such snapshot, or too few labelled postings are known.
-        GateRefusedError: Feature parity is below 100%.
+        GateRefusedError: Feature parity was measured on the snapshot, and is below 100%.
     """
     settings = step_settings(overrides)
     end_with_runner(settings)
@@ -60,11 +58,12 @@ def validate(
         close_left_open(settings)  # the local runner's lock is held: whatever is open was killed
     tags = {TAG_SNAPSHOT: snapshot_id, TAG_AS_OF: at.isoformat()}
     parent = open_parent(settings, PIPELINE, {**tags, TAG_SUBMISSION: submission} if submission else tags)
+    parity = newest_parity(settings, snapshot_id, settings.features.service)
     parent.params(
         {
             "snapshot_id": snapshot_id,
             "as_of": at.isoformat(),
-            "parity": parity if parity >= 0 else "not measured",
+            "parity": "not measured" if parity is None else parity.share,
             "reason": reason,
             "code_version": __version__,
             "model": settings.model.model_dump(),
@@ -76,12 +75,23 @@ def validate(
         labels = known["label"].dropna()
         run.metrics({"known": len(known), "labelled": len(labels), "classes": labels.nunique()})
         _require_labels(len(known), len(labels), labels.nunique(), at.isoformat(), settings)
-        if 0 <= parity < 1:
-            raise GateRefusedError(
-                f"Offline and online features agree on {parity:.2%} of the sampled pairs; training needs all of them. "
-                "`plumbline features parity` shows which differ."
-            )
+        _require_parity(parity, snapshot_id, at.isoformat(), settings)
     return Validated(parent.run_id, snapshot_id, at.isoformat())
+
+
+def _require_parity(parity: ParityRecord | None, snapshot_id: str, as_of: str, settings: Settings) -> None:
+    """Stops where features differ. What was not measured may be trained on: the gate keeps the model out then."""
+    if parity is None or parity.matched == parity.checked:
+        return
+    found = objections(
+        parity,
+        snapshot_id=snapshot_id,
+        service=settings.features.service,
+        definition=None,
+        as_of=as_of,
+        min_pairs=1,
+    )
+    raise GateRefusedError(" ".join(found))
 
 
 def _require_labels(known: int, labelled: int, classes: int, as_of: str, settings: Settings) -> None:
