@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 # Bytecode is compiled at installation: the line starts many short processes, and importing from source
 # costs each of them several seconds.
-UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+UV_INSTALL := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python
+PROGRESS := requirements/progress.sh
 TORCH_OPTIONS = TORCH=$(TORCH) requirements/torch.sh $(BIN)/uv $(BIN)/python
 ROLES := features pipelines serving monitoring controller tracking demo
 
@@ -27,22 +28,21 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*##/ { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/uv:
-	@echo "Creating $(VENV) ..."
-	@requirements/venv.sh $(VENV) $(UV_VERSION) $(PYTHON)
+	@$(PROGRESS) "Create $(VENV)" requirements/venv.sh $(VENV) $(UV_VERSION) $(PYTHON)
 
 $(VENV)/.installed-demo: requirements/demo.lock pyproject.toml | $(BIN)/uv
-	@echo "Installing what the demo needs (about 200 packages; minutes on a first run) ..."
-	@options=$$($(TORCH_OPTIONS)) && $(UV_INSTALL) $$options -r requirements/demo.lock
-	@$(UV_INSTALL) --no-deps --editable .
+	@options=$$($(TORCH_OPTIONS)) && $(PROGRESS) "Install what the demo needs, about 200 packages" \
+	  $(UV_INSTALL) $$options -r requirements/demo.lock
+	@$(PROGRESS) "Install plumbline" $(UV_INSTALL) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements/dev.lock requirements/chart.lock pyproject.toml | $(BIN)/uv
-	@echo "Installing what tests and checks need ..."
-	@options=$$($(TORCH_OPTIONS)) && $(UV_INSTALL) $$options -r requirements/dev.lock
+	@options=$$($(TORCH_OPTIONS)) && $(PROGRESS) "Install what tests and checks need, about 260 packages" \
+	  $(UV_INSTALL) $$options -r requirements/dev.lock
 	@# The Helm engine's metadata asks for Python 3.12 although it runs on 3.11; uv has no switch for that.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python --no-deps \
-	  -r requirements/chart.lock
-	@$(UV_INSTALL) --no-deps --editable .
+	@$(PROGRESS) "Install the Helm engine" $(BIN)/python -m pip install --disable-pip-version-check \
+	  --ignore-requires-python --no-deps -r requirements/chart.lock
+	@$(PROGRESS) "Install plumbline" $(UV_INSTALL) --no-deps --editable .
 	@touch $@ $(VENV)/.installed-demo
 
 .PHONY: install
@@ -84,9 +84,9 @@ bench-drift: $(VENV)/.installed-dev
 
 # BentoML pins a release of OpenTelemetry that the platform's own lock cannot have.
 $(BENCH_VENV)/.installed: requirements/bench.lock pyproject.toml | $(BIN)/uv
-	@echo "Installing LitServe and BentoML into $(BENCH_VENV) ..."
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BENCH_VENV)
-	@options=$$($(TORCH_OPTIONS)) && $(BIN)/uv pip install --quiet --compile-bytecode \
+	@options=$$($(TORCH_OPTIONS)) && $(PROGRESS) "Install LitServe and BentoML into $(BENCH_VENV)" \
+	  $(BIN)/uv pip install --compile-bytecode \
 	  --python $(BENCH_VENV)/bin/python $$options -r requirements/bench.lock
 	@$(BIN)/uv pip install --quiet --no-deps --python $(BENCH_VENV)/bin/python --editable .
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -119,3 +120,21 @@ def test_where_uv_brings_none_it_says_what_to_install(tmp_path: Path, no_python:
     done = venv(tmp_path, path=f"{no_python}:{uv.parent}", HAS="nothing")
     assert done.returncode == 2
     assert "Install Python 3.11, 3.12 or 3.13" in done.stderr
+
+
+def progress(script: str) -> subprocess.CompletedProcess[str]:
+    """Runs a shell script under the display of progress, without a terminal."""
+    line = [SCRIPTS / "progress.sh", "Install it", "sh", "-c", script]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_progress_of_what_goes_well_is_a_line() -> None:
+    done = progress("echo Resolved 3 packages")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert re.fullmatch(r"  Install it: \d+ s\n", done.stderr)
+
+
+def test_progress_of_what_fails_ends_with_all_that_was_said() -> None:
+    done = progress("echo first; echo second >&2; exit 7")
+    assert done.returncode == 7
+    assert done.stderr == "first\nsecond\n"
