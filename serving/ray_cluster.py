@@ -64,6 +64,8 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
     import ray
     from ray.job_config import JobConfig
 
+    job = JobConfig()
+    job._py_driver_sys_path = _NoFolders()
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
         try:
@@ -78,7 +80,7 @@ def private_ray(settings: Settings, folder: Path) -> Iterator[None]:
                 namespace="plumbline",
                 _temp_dir=str(folder),
                 _node_ip_address=_LOOPBACK,
-                job_config=JobConfig(_py_driver_sys_path=_NoFolders()),
+                job_config=job,
             )
         except (RuntimeError, OSError, ValueError, ConnectionError) as error:
             raise PlumblineError(
