@@ -83,6 +83,8 @@ def _start(settings: Settings, folder: Path) -> None:
     import ray
     from ray.job_config import JobConfig
 
+    job = JobConfig()
+    job._py_driver_sys_path = _NoFolders()
     for left in reversed(range(_TRIES)):
         try:
             with chosen_agent_ports(_LOOPBACK):
@@ -97,7 +99,7 @@ def _start(settings: Settings, folder: Path) -> None:
                     namespace="plumbline",
                     _temp_dir=str(folder),
                     _node_ip_address=_LOOPBACK,
-                    job_config=JobConfig(_py_driver_sys_path=_NoFolders()),
+                    job_config=job,
                 )
         except Exception as error:  # Ray raises a bare Exception, too
             if not left:

@@ -96,7 +96,7 @@ class TimerFd:
 class LoopTimer:
     """By the event loop itself, on systems without timerfd."""
 
-    name: Final = "event loop, up to 1 ms late"
+    name: Final = "event loop, about 1 ms late"
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         self._loop = loop

@@ -164,11 +164,11 @@ class _CancelledMeanwhile(ScriptedTrainer):
         self._desk = desk
 
     def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
+        self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         with only_one(self._desk.settings):
             self._desk.person.cancel(1, "Too late?")
-        return super().train(snapshot, as_of, parity=parity, reason=reason, promote=promote, attempt=attempt)
+        return super().train(snapshot, as_of, reason=reason, promote=promote, attempt=attempt)
 
 
 @pytest.mark.parametrize(

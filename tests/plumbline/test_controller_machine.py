@@ -39,7 +39,7 @@ class OnceTrainer(ScriptedTrainer):
     """Trains by its script; `Killed` and `StoppedError` in it end the controller."""
 
     def train(
-        self, snapshot: str, as_of: datetime, *, parity: float, reason: str, promote: bool, attempt: Attempt
+        self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt
     ) -> Outcome:
         step = self.script[0] if self.script else "promote"
         if isinstance(step, Killed):
@@ -47,7 +47,7 @@ class OnceTrainer(ScriptedTrainer):
             raise step
         if isinstance(step, StoppedError):
             attempt.on_stop()
-        return super().train(snapshot, as_of, parity=parity, reason=reason, promote=promote, attempt=attempt)
+        return super().train(snapshot, as_of, reason=reason, promote=promote, attempt=attempt)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 import typer
@@ -63,13 +63,12 @@ def doctor(
 
 def _print(findings: list[Finding], *, as_json: bool) -> None:
     """Advice goes below the table: in a narrow column its commands could not be copied."""
-    rows = [asdict(finding) for finding in findings]
+    rows: list[Mapping[str, Any]] = [asdict(finding) for finding in findings]
     if as_json:
         print_rows(rows, as_json=True, title="Doctor")
         return
-    print_rows(
-        [{name: row[name] for name in ("check", "verdict", "found")} for row in rows], as_json=False, title="Doctor"
-    )
+    shown: list[Mapping[str, Any]] = [{name: row[name] for name in ("check", "verdict", "found")} for row in rows]
+    print_rows(shown, as_json=False, title="Doctor")
     for finding in findings:
         if finding.advice:
             typer.echo(f"{finding.check}: {finding.advice}")

@@ -30,7 +30,7 @@ def _macos() -> Finding:
         return Finding("system", "problem", found, "Ray has no wheels for Macs with Intel processors: use Linux.")
     return Finding(
         "system", "warning", f"{found}, not tried",
-        f"{_NOT_TRIED} Load is sent by a timer that is up to 1 ms late.",
+        f"{_NOT_TRIED} Load is sent by a timer that is about 1 ms late.",
     )  # fmt: skip
 
 
