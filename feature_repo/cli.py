@@ -128,7 +128,7 @@ def parity(
         print_json({**result, "snapshot_id": collected.snapshot_id, "record": measured.record.key})
     else:
         figures = {name: result[name] for name in ("checked", "matched", "values", "served", "expired", "missing")}
-        print_result(figures, as_json=False, title="Parity")
+        print_result({**figures, "recorded": measured.record.key}, as_json=False, title="Parity")
         if report.mismatches:
             print_rows(list[Mapping[str, Any]](report.mismatches), as_json=False, title="First mismatches")
     report.require()

@@ -132,11 +132,20 @@ def test_a_posting_of_1900_leaves_the_pairs_of_parity_among_the_others(
     assert prepared["parity"]["served"] > 50
 
 
-def test_a_generated_stream_may_lie_in_the_future(
-    settings: Settings, snapshot: tuple[SnapshotStore, pd.DataFrame]
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"kind": "generator"},
+        {"kind": "file", "made_up_time": True},
+        {"kind": "file", "collected": "2099-01-03T00:00:00+00:00"},
+    ],
+    ids=["generated", "times made up", "collected then"],
+)
+def test_a_stream_may_lie_in_the_future_where_its_source_says_so(
+    settings: Settings, snapshot: tuple[SnapshotStore, pd.DataFrame], source: dict[str, Any]
 ) -> None:
     snapshots, frame = snapshot
-    written = snapshots.write(_with_one_in(frame, 2099), source={"kind": "generator"})
+    written = snapshots.write(_with_one_in(frame, 2099), source=source)
     assert read_collected(settings, "latest").ignored == 0
     assert newest_event(settings, written.id).year == 2099
     assert instant_of("latest", settings) == datetime(2099, 1, 2, tzinfo=UTC)

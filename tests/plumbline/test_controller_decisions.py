@@ -163,9 +163,7 @@ class _CancelledMeanwhile(ScriptedTrainer):
         super().__init__(*script)
         self._desk = desk
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         with only_one(self._desk.settings):
             self._desk.person.cancel(1, "Too late?")
         return super().train(snapshot, as_of, reason=reason, promote=promote, attempt=attempt)

@@ -38,9 +38,7 @@ class Killed(BaseException):
 class OnceTrainer(ScriptedTrainer):
     """Trains by its script; `Killed` and `StoppedError` in it end the controller."""
 
-    def train(
-        self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt
-    ) -> Outcome:
+    def train(self, snapshot: str, as_of: datetime, *, reason: str, promote: bool, attempt: Attempt) -> Outcome:
         step = self.script[0] if self.script else "promote"
         if isinstance(step, Killed):
             self.script.pop(0)

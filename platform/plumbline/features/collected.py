@@ -16,13 +16,14 @@ import pandas as pd
 from plumbline.data.known import known_at
 from plumbline.data.snapshot import Snapshot, SnapshotStore
 from plumbline.errors import ContractError
+from plumbline.instants import parse_instant
 from plumbline.settings import Settings
 from plumbline.storage import open_store
 
 _log = logging.getLogger(__name__)
 
-TOLERANCE = timedelta(days=1)
-"""A date without a time of day, or a clock in another zone, may be that much ahead of UTC."""
+TOLERANCE = timedelta(days=2)
+"""A date without a time of day, or a clock in another zone or a wrong one, may be that much ahead."""
 
 _GENERATED = "generator"
 
@@ -40,8 +41,16 @@ class Collected:
 
 
 def collected_until(snapshot: Snapshot) -> datetime | None:
-    """The latest instant that an event of the snapshot can have; None for a generated one."""
-    return None if snapshot.source.get("kind") == _GENERATED else snapshot.written_at + TOLERANCE
+    """The latest instant that an event of the snapshot can have; None where its times are made up.
+
+    It was collected when its source says so (`collected`, ISO 8601), else by the time that it was last written.
+    """
+    source = snapshot.source
+    if source.get("kind") == _GENERATED or source.get("made_up_time"):
+        return None
+    stated = source.get("collected")
+    at = snapshot.written_at if stated is None else max(snapshot.written_at, parse_instant(stated))
+    return at + TOLERANCE
 
 
 def read_collected(settings: Settings, snapshot: str) -> Collected:
