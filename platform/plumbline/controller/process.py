@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from plumbline.controller.trainer import (
     waits_elsewhere,
 )
 from plumbline.errors import PlumblineError
-from plumbline.process.children import plumbline_line
+from plumbline.process.children import held_line, plumbline_line
 from plumbline.process.lines import LogLines
 from plumbline.process.patience import Patience, processor_seconds
 from plumbline.settings import Settings
@@ -40,10 +39,6 @@ _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _LOOKS_EACH = 10
 """Polls between two looks at the processes and at the state, which cost more."""
-
-_ONCE_KNOWN = "import os, sys; sys.stdin.buffer.read(1) and os.execv(sys.argv[1], sys.argv[1:])"
-"""Becomes the command once the state knows its process. Where the controller is killed before that, the pipe ends, and
-there is no process that nobody knows of."""
 
 _TAIL_LINES = 5
 _SIGNALLED_SECONDS = 5.0
@@ -126,7 +121,7 @@ class CommandTrainer:
             errors.write(f"$ plumbline {' '.join(arguments)} --json\n".encode())
             errors.flush()
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _ONCE_KNOWN, *line],
+                held_line(line),  # released once the state knows its process
                 stdin=subprocess.PIPE,
                 stdout=answers,
                 stderr=errors,
