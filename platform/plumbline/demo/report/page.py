@@ -136,11 +136,15 @@ def _links(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         if version:
             address = f"{mlflow}/models/{_model_name(figures)}/versions/{version}{_TRAINING}"
             links.append((f"MLflow: version {version} and its model card", address))
-    for name, window in _windows(figures).items():
-        if window.get("evidently_path"):
-            address = window.get("evidently_run") or f"http://127.0.0.1:{EVIDENTLY_PORT}{window['evidently_path']}"
-            links.append((f"Evidently: the {name} window", address))
-    return links
+    windows = {name: window for name, window in _windows(figures).items() if window.get("evidently_path")}
+    addresses = {
+        name: window.get("evidently_run") or f"http://127.0.0.1:{EVIDENTLY_PORT}{window['evidently_path']}"
+        for name, window in windows.items()
+    }
+    if addresses:
+        project = next(iter(addresses.values())).rpartition("/reports/")[0]
+        links.append(("Evidently: panels over all windows", project))
+    return links + [(f"Evidently: the {name} window", address) for name, address in addresses.items()]
 
 
 def _windows(figures: Mapping[str, Any]) -> dict[str, Any]:
