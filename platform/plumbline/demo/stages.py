@@ -258,7 +258,7 @@ def _weekly(run: DemoRun, loop: dict[str, Any]) -> None:
 
 
 def _answers(run: DemoRun, loop: dict[str, Any]) -> None:
-    """What the first model and the retrained one, served or not, answer to postings of after the drift."""
+    """What the first model and the retrained one, served or not, answer to postings of after the retraining."""
     if not loop["retrained"]:
         return
     versions = [loop["served_version_before"], str(loop["retraining"]["model_version"])]
@@ -266,10 +266,14 @@ def _answers(run: DemoRun, loop: dict[str, Any]) -> None:
         found = run.answer(
             "monitor", "answers",
             "--snapshot", run.snapshot,
-            "--since", run.timeline.change_point.isoformat(),
+            "--since", run.timeline.retraining.isoformat(),
             "--models", ",".join(versions),
         )  # fmt: skip
-        run.figures |= {"answers": found["rows"], "class_names": found["class_names"]}
+        run.figures |= {
+            "answers": found["rows"],
+            "answers_about": {name: value for name, value in found.items() if name != "rows"},
+            "class_names": found["class_names"],
+        }
         step.result(f"they disagree on {found['disagree']:,} of {found['postings']:,}")
 
 
