@@ -27,5 +27,11 @@ def overrides_of(assignments: Sequence[str]) -> dict[str, Any]:
             place = place.setdefault(key, {})
             if not isinstance(place, dict):
                 raise UserError(f"--set {assignment} sets a field inside a value that another --set has given.")
-        place[keys[-1]] = yaml.safe_load(value)
+        try:
+            place[keys[-1]] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(
+                f"--set {assignment}: the value is not YAML. Write text with brackets or colons in quotes, as in "
+                f"--set '{name.strip()}=\"...\"'."
+            ) from error
     return nested

@@ -62,7 +62,9 @@ def run(settings: Settings, on_ready: Callable[[Ready], None], *, step: Step) ->
 
     Raises:
         PortBusyError: A port is taken. Nothing was started.
-        SettingsError: Nobody could ask the endpoint, or a key cannot be used. Nothing was started.
+        SettingsError: Nobody could ask the endpoint, a key cannot be used, or a model's class cannot be imported.
+            Nothing was started.
+        IntegrityError: A model's files are not what was registered. Nothing was started.
         MissingInputError: No model has the alias, or features are not applied. Nothing was started.
         PlumblineError: Ray or the replica does not start, or the endpoint is lost.
     """
@@ -73,7 +75,8 @@ def run(settings: Settings, on_ready: Callable[[Ready], None], *, step: Step) ->
             _require_port(settings)
             require_port(settings.serving)
             Guard(settings.serving).close()  # keys that cannot be used are told before anything starts
-            version = _require_model(settings)
+            with step("Look at the model"):
+                version = _require_models(settings)
             with (
                 _shipped_at_the_end(settings),
                 _reaper(),
@@ -125,17 +128,25 @@ def _require_port(settings: Settings) -> None:
             return
 
 
-def _require_model(settings: Settings) -> str:
+def _require_models(settings: Settings) -> str:
+    """The default model's version, once every served model is known to be there, whole, and of a class that is."""
+    from plumbline.model.importable import require_importable
     from plumbline.registry.models import ModelRegistry
+    from serving.engine.assembly import served_models
 
-    alias = settings.serving.model_alias
-    version = ModelRegistry(settings).version_of(alias)
-    if version is None:
-        raise MissingInputError(
-            f"No version of {settings.tracking.model_name} has the alias {alias}: there is nothing to serve. "
-            "Train one with `plumbline pipeline run training`, or promote one with `plumbline models promote`."
-        )
-    return version
+    versions = []
+    for name, model in served_models(settings).items():
+        tracking = settings.tracking.model_copy(update={"model_name": name})
+        registry = ModelRegistry(settings.model_copy(update={"tracking": tracking}))
+        version = registry.version_of(model.alias)
+        if version is None:
+            raise MissingInputError(
+                f"No version of {name} has the alias {model.alias}: there is nothing to serve. Train one with "
+                "`plumbline pipeline run training`, or promote one with `plumbline models promote`."
+            )
+        require_importable(registry.fetch(version).path)
+        versions.append(version)
+    return versions[0]
 
 
 def _deploy(settings: Settings, relay: Path) -> None:

@@ -47,6 +47,7 @@ def test_the_first_model_is_trained_once_then_features_only(tmp_path: Path) -> N
         refused = run.call("cluster", "bootstrap", "--pairs", "100", **slow)
         assert refused.returncode == 3, (attempt, refused.stderr)
         assert "models promote 1 --reason" in refused.stderr.splitlines()[-1]
+        assert "ingest" not in refused.stderr.splitlines()[-1]  # no other postings make it faster
     assert len(run.answer("models", "list")["rows"]) == 1
 
     as_of = "2026-03-01T00:00:00+00:00"

@@ -103,7 +103,7 @@ def test_a_model_that_is_only_slow_is_left_to_a_person(champion: float | None) -
     verdict = decide(_rows(challenger=0.9, champion=champion), candidate, RULES)
     assert verdict.verdict == "review"
     assert "lower bound" in verdict.reasons[0]
-    assert "80.0 ms" in verdict.reasons[-1]
+    assert "80.0 ms" in verdict.reasons[-2]
     assert "plumbline models promote" in verdict.reasons[-1]
     assert verdict.numbers["champion_processor_ms"] == cost
 

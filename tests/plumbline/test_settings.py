@@ -33,7 +33,7 @@ def test_file_sets_fields_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
         ("PLUMBLINE_SERVNG__PORT", "1", "Did you mean PLUMBLINE_SERVING__PORT?"),
         ("PLUMBLINE_SERVING__PRT", "1", "Did you mean PLUMBLINE_SERVING__PORT?"),
         ("PLUMBLINE_HOEM", "x", "Did you mean PLUMBLINE_HOME?"),
-        ("PLUMBLINE_SERVING__PORT", "many", "serving.port has a wrong value"),
+        ("PLUMBLINE_SERVING__PORT", "many", "PLUMBLINE_SERVING__PORT has a wrong value"),
     ],
 )
 def test_wrong_variables_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str) -> None:
@@ -46,7 +46,7 @@ def test_unknown_key_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
     config = tmp_path / "plumbline.yaml"
     config.write_text("serving:\n  prt: 8124\n")
     monkeypatch.setenv("PLUMBLINE_CONFIG", str(config))
-    with pytest.raises(SettingsError, match=r"serving\.prt does not exist"):
+    with pytest.raises(SettingsError, match=r"serving\.prt is not a setting of Plumbline. Did you mean serving\.port"):
         load_settings()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import errno
+import contextlib
 import importlib.util
 import json
 import os
@@ -19,8 +19,9 @@ from plumbline import __version__
 from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
 from plumbline.cli.extras import missing_extra
+from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained
 from plumbline.cli.status import status
-from plumbline.errors import DiskFullError, PlumblineError
+from plumbline.errors import PlumblineError, UserError
 from plumbline.settings import Settings, load_settings
 from plumbline.system import require_supported
 
@@ -56,24 +57,34 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command line; exit codes are those of `plumbline.errors`."""
+    """Runs the command line; exit codes are those of `plumbline.errors`, and 130 after Ctrl-C."""
     try:
         require_supported()
         _prepare_children()
         load_settings()
-        build_app(sys.argv[1:])()
-    except PlumblineError as error:
-        _fail(error)
-    except ModuleNotFoundError as error:
-        explained = missing_extra(error, _called(sys.argv[1:]))
-        if explained is None:
+        try:
+            build_app(sys.argv[1:])()
+        finally:
+            _flush()
+    except BaseException as error:
+        if (known := _known(error)) is None:
             raise
-        _fail(explained)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            where = error.filename or "the disk"
-            _fail(DiskFullError(f"No room left on {where}. Free some space, or point PLUMBLINE_HOME to a larger disk."))
-        raise
+        _fail(known)
+
+
+def _known(error: BaseException) -> PlumblineError | None:
+    """The error as one of ours; None: an orderly end, or a defect."""
+    if isinstance(error, PlumblineError):
+        return error
+    # Click makes exit codes 1 and 130 of a closed pipe and of Ctrl-C, and says nothing.
+    if isinstance(error, SystemExit) and error.code not in (1, StoppedError.exit_code):
+        return None
+    if isinstance(error, ModuleNotFoundError) and (extra := missing_extra(error, _called(sys.argv[1:]))):
+        return extra
+    home = None
+    with contextlib.suppress(PlumblineError):
+        home = load_settings().home
+    return explained(error, home)
 
 
 def _called(arguments: Sequence[str]) -> str | None:
@@ -111,6 +122,17 @@ def _summary(module: str) -> str:
     return (docstring or "").partition("\n")[0]
 
 
+def _flush() -> None:
+    """What a buffer still holds is written while an error of it can be told; a closed output is None."""
+    if sys.stdout is None:
+        raise UserError(OUTPUT_CLOSED)
+    sys.stdout.flush()
+
+
 def _fail(error: PlumblineError) -> None:
     sys.stderr.write(f"plumbline: {error}\n")
+    try:
+        _flush()
+    except (UserError, OSError):  # Python would try again at its end, and end with a code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(error.exit_code)

@@ -18,7 +18,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 
 # No markup: `plumbline[serving]` and a path with brackets are text.
 progress_console = Console(stderr=True, highlight=False, markup=False)
-_result_console = Console(highlight=False, markup=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -28,14 +27,14 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
-    """Prints a flat result as JSON or as a two-column table."""
+    """Prints a result as JSON or as a two-column table; a group inside gets a row for each of its values."""
     if as_json:
         print_json(result)
         return
     table = Table(title=title, show_header=False, title_justify="left")
-    for name, value in result.items():
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    _result_console.print(table)
+    for name, value in _flat(result):
+        table.add_row(name, _cell(value))
+    _print(table)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str) -> None:
@@ -45,10 +44,39 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str) 
         return
     table = Table(title=title, title_justify="left")
     for name in rows[0] if rows else ():
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    _result_console.print(table if rows else f"{title}: none")
+        table.add_row(*map(_cell, row.values()))
+    _print(table if rows else f"{title}: none")
+
+
+_UNLIMITED = 100_000
+
+
+def _print(what: Table | str) -> None:
+    """A terminal folds what is too wide for it; in a pipe or a file nothing is."""
+    width = None if sys.stdout.isatty() else _UNLIMITED
+    Console(highlight=False, markup=False, width=width).print(what)
+
+
+def _flat(result: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in result.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _cell(value: object) -> str:
+    if value is None or value in ({}, [], ()):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ("; " if isinstance(value[0], Mapping) else ", ").join(map(_cell, value))
+    return str(value)
 
 
 @contextmanager

@@ -113,11 +113,14 @@ def _require_untried(versions: list[dict[str, Any]], snapshot: str, as_of: str) 
 
 
 def _kept_out(version: str, verdict: str, reasons: str) -> GateRefusedError:
-    override = "" if verdict == "review" else " --override-gate"
+    # Other postings would not make a slow model faster.
+    reject = verdict != "review"
+    override = " --override-gate" if reject else ""
+    other = " To train another, ingest other postings with `plumbline data ingest`." if reject else ""
     return GateRefusedError(
         f"The gate did not let the first model (version {version}) in: {reasons} `plumbline models show {version}` has "
-        f"its figures. To serve it nevertheless, run `plumbline models promote {version}{override} --reason ...`; to "
-        "train another, ingest other postings with `plumbline data ingest`."
+        f"its figures. To serve it nevertheless, run `plumbline models promote {version}{override} --reason ...`."
+        f"{other}"
     )
 
 

@@ -177,6 +177,10 @@ def _imported(path: str, what: str, where: str) -> Any:
         ) from error
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"The {what} {path} cannot be imported ({error}). Correct {where}.") from error
+    except Exception as error:
+        raise SettingsError(
+            f"The {what} {path} cannot be imported: {module_name} raises {type(error).__name__} ({error}). Mend that."
+        ) from error
 
 
 def load_model(path: Path, runtime: RuntimeSettings | None = None) -> TextClassifier:
@@ -191,6 +195,20 @@ def load_model(path: Path, runtime: RuntimeSettings | None = None) -> TextClassi
         IntegrityError: Its `config.json` is not JSON.
         SettingsError: Its class cannot be imported.
     """
+    found = model_class(class_path_of(path))
+    if runtime is not None and "runtime" in inspect.signature(found.load).parameters:
+        chosen: TextClassifier = cast("Any", found).load(path, runtime=runtime)
+        return chosen
+    return found.load(path)
+
+
+def class_path_of(path: Path) -> str:
+    """Import path of the class of the model that lies in a folder.
+
+    Raises:
+        MissingInputError: There is no model in the folder.
+        IntegrityError: Its `config.json` is not JSON.
+    """
     config = path / CONFIG_FILE
     if not config.is_file():
         raise MissingInputError(f"There is no model in {path}: {CONFIG_FILE} is missing.")
@@ -198,8 +216,4 @@ def load_model(path: Path, runtime: RuntimeSettings | None = None) -> TextClassi
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise IntegrityError(f"{config} is not JSON; the model is damaged. Fetch or train it again.") from error
-    found = model_class(str(content.get(CLASS_KEY, DEFAULT_CLASS_PATH)))
-    if runtime is not None and "runtime" in inspect.signature(found.load).parameters:
-        chosen: TextClassifier = cast("Any", found).load(path, runtime=runtime)
-        return chosen
-    return found.load(path)
+    return str(content.get(CLASS_KEY, DEFAULT_CLASS_PATH))

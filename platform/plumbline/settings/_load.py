@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnparsableError
 
 from plumbline.errors import MissingInputError, SettingsError
+from plumbline.settings._explain import PREFIX, SET, Source, explain, unknown_variable, variables
 from plumbline.settings.controller import ControllerSettings
 from plumbline.settings.data import DataSettings
 from plumbline.settings.features import FeatureSettings
@@ -65,29 +60,34 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order: arguments, environment, secret files, then the YAML file."""
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, file_secret_settings)
-        config = os.environ.get(CONFIG_VARIABLE)
-        if config:
-            sources += (YamlConfigSettingsSource(settings_cls, yaml_file=Path(config)),)
+        if (file := config_path()) is not None:
+            sources += (InitSettingsSource(settings_cls, init_kwargs=_read(file)),)
         return sources
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Loads the settings, and makes `home` absolute.
 
+    Args:
+        overrides: Values that win over all others; a message calls them `--set`, which is where users give them.
+
     Raises:
         MissingInputError: `PLUMBLINE_CONFIG` names a file that is not there.
-        SettingsError: A key is unknown (the nearest valid one is named) or a value is wrong.
+        SettingsError: The file cannot be read, a key is unknown (the nearest valid one is named), or a value is wrong.
     """
-    config = os.environ.get(CONFIG_VARIABLE)
-    if config and not Path(config).is_file():
-        raise MissingInputError(f"{CONFIG_VARIABLE} names {config}, which is not a file. Correct it or unset it.")
-    _refuse_unknown_variables()
+    file = config_path()
+    content = {} if file is None else _read(file)
+    names = [name for name in os.environ if name.upper().startswith(PREFIX) and name not in _OTHER_VARIABLES]
+    for name in names:
+        if problem := unknown_variable(Settings, name):
+            raise SettingsError(problem)
     try:
         settings = Settings(**overrides)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{config} is not YAML: {error}") from error
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from error
+        sources = [Source(SET, overrides), *variables(names), Source(str(file), content)]
+        raise SettingsError(explain(error, Settings, sources)) from error
+    except UnparsableError as error:
+        raise SettingsError(_not_json(error, names)) from error
     return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
 
 
@@ -97,51 +97,34 @@ def config_path() -> Path | None:
     return Path(config) if config else None
 
 
-def _refuse_unknown_variables() -> None:
-    """pydantic-settings ignores unknown top-level environment variables: a typo would be a silence."""
-    known = {f"PLUMBLINE_{name.upper()}": field for name, field in Settings.model_fields.items()}
-    for variable in os.environ:
-        if not variable.startswith("PLUMBLINE_") or variable in _OTHER_VARIABLES:
-            continue
-        head = variable.split("__", 1)[0]
-        field = known.get(head)
-        nested = field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        if field is None or ("__" in variable) != nested:
-            near = difflib.get_close_matches(variable, _variable_names(), n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"The environment variable {variable} is not a setting of Plumbline.{hint}")
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError(
+            f"{CONFIG_VARIABLE} names {file}, which is not there. Correct {CONFIG_VARIABLE} or unset it."
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{CONFIG_VARIABLE} names {file}, which cannot be read ({error.strerror}). Name a YAML file that can be."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that the calendar lacks
+        raise SettingsError(f"{file} is not YAML: {' '.join(str(error).split())}.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError(f"{file} must hold settings by name, as in `serving: {{port: 8000}}`.")
+    return content
 
 
 _OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, "PLUMBLINE_TEST_DATA", "PLUMBLINE_RUN_ID"})
 
 
-def _variable_names() -> list[str]:
-    names: list[str] = []
-    for name, field in Settings.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            names += [f"PLUMBLINE_{name}__{inner}".upper() for inner in annotation.model_fields]
-        else:
-            names.append(f"PLUMBLINE_{name}".upper())
-    return names
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        variable = "PLUMBLINE_" + path.replace(".", "__").upper()
-        near = difflib.get_close_matches(variable, _variable_names(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"The setting {path} does not exist.{hint}"
-    return f"The setting {path} has a wrong value{_shown(path, first.get('input'))}: {first['msg']}."
-
-
-_SECRET = re.compile(r"key|secret|password|token|credential", re.IGNORECASE)
-
-
-def _shown(path: str, value: object) -> str:
-    """The value in brackets; nothing of a group, which may hold a secret, nor of what may be one."""
-    if _SECRET.search(path.rpartition(".")[2]) or not isinstance(value, str | int | float | None):
-        return ""
-    return f" ({value!r})"
+def _not_json(error: UnparsableError, names: list[str]) -> str:
+    """pydantic-settings says which group it could not parse, but not by which variable."""
+    text = getattr(error.__cause__, "doc", None)
+    name = next((name for name in names if os.environ[name] == text), None)
+    which = "An environment variable" if name is None else f"The environment variable {name}"
+    return f"{which} sets a whole group or list, and must hold JSON, as {{}} or [] is: {error.__cause__ or error}."

@@ -1,0 +1,123 @@
+"""What goes wrong around a command: one sentence, the right exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from plumbline.process.children import plumbline_line
+
+
+def plumbline(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PLUMBLINE_")}
+    variables |= {str(name): str(value) for name, value in dict(more.pop("env", {})).items()}  # type: ignore[call-overload]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        plumbline_line(*arguments), env=variables, text=True, timeout=60, check=False, **streams
+    )
+
+
+def one_sentence(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    said = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert done.returncode == code, done.stderr
+    assert [line.partition(": ")[0] for line in said] == ["plumbline"], done.stderr
+    return said[0]
+
+
+@pytest.mark.parametrize("home", ["/dev/null/home", "/proc/home"])
+@pytest.mark.parametrize("command", [("models", "list"), ("controller", "status"), ("data", "ingest", "--generate")])
+def test_a_home_that_cannot_be_written_to(tmp_path: Path, home: str, command: tuple[str, ...]) -> None:
+    wrong = {"PLUMBLINE_HOME": home}
+    assert "PLUMBLINE_HOME" in one_sentence(plumbline(*command, env=wrong, cwd=tmp_path))
+
+
+def test_another_home_helps(tmp_path: Path) -> None:
+    assert plumbline("models", "list", env={"PLUMBLINE_HOME": tmp_path / "home"}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "is not there"),
+        ("folder", "Is a directory"),
+        (b"home: \xff\xfe", "is not UTF-8"),
+        (b"home: [", "is not YAML"),
+        (b"data: {x: 2026-02-31}", "is not YAML"),
+        (b"- home\n", "must hold settings by name"),
+        (b"7: home\n", "must hold settings by name"),
+        (
+            b"serving:\n  prt: 1\n",
+            "plumbline.yaml: serving.prt is not a setting of Plumbline. Did you mean serving.port?",
+        ),
+        (b"serving:\n  port: many\n", "plumbline.yaml: serving.port has a wrong value ('many')"),
+        (b"model:\n  runtime:\n    treads: 1\n", "plumbline.yaml: model.runtime.treads is not a setting"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used(tmp_path: Path, content: bytes | str | None, sentence: str) -> None:
+    file = tmp_path / "plumbline.yaml"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        file.mkdir()
+    said = one_sentence(plumbline("settings", env={"PLUMBLINE_CONFIG": file}))
+    assert str(file) in said
+    assert sentence in said
+    assert "PLUMBLINE_SERVING" not in said
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("model.seed=[", "--set model.seed=[: the value is not YAML"),
+        ("model.seed=2026-02-31", "--set model.seed=2026-02-31: the value is not YAML"),
+        ("model.epoch=3", "--set model.epoch is not a setting of Plumbline. Did you mean model.epochs?"),
+        ("model.epochs=few", "--set model.epochs has a wrong value ('few')"),
+    ],
+)
+def test_a_wrong_set_names_itself(tmp_path: Path, assignment: str, sentence: str) -> None:
+    done = plumbline("pipeline", "run", "training", "--set", assignment, env={"PLUMBLINE_HOME": tmp_path})
+    assert sentence in one_sentence(done)
+
+
+def test_a_reader_that_has_gone(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        for command in (("settings",), ("pipeline", "list"), ("version",)):
+            done = plumbline(*command, env={"PLUMBLINE_HOME": tmp_path}, stdout=writing)
+            assert "Standard output was closed" in one_sentence(done)
+    finally:
+        os.close(writing)
+
+
+def test_no_output_and_a_full_one() -> None:
+    closed = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *plumbline_line("version")],
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert "Standard output was closed" in one_sentence(closed)
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            assert "No room left" in one_sentence(plumbline("version", stdout=full))
+
+
+def test_ctrl_c_says_so(tmp_path: Path) -> None:
+    line = plumbline_line("serve", "ask", "--url", "http://127.0.0.1:9", "--timeout", "30")
+    asking = subprocess.Popen(
+        line, stderr=subprocess.PIPE, text=True, env={**os.environ, "PLUMBLINE_HOME": str(tmp_path)}
+    )
+    time.sleep(4)
+    asking.send_signal(signal.SIGINT)
+    _, said = asking.communicate(timeout=30)
+    assert "Stopped by Ctrl-C." in one_sentence(subprocess.CompletedProcess(line, asking.returncode, "", said), 130)
+
+
+def test_a_pipe_is_as_wide_as_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / ("long-" * 40)
+    shown = plumbline("status", env={"PLUMBLINE_HOME": folder, "COLUMNS": "40"})
+    assert str(folder) in shown.stdout
