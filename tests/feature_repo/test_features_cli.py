@@ -33,8 +33,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, postings: pd.DataFrame) -
     SnapshotStore(open_store(settings)).write(postings, source={"kind": "synthetic"}, label_terms=None)
     done = _plumbline(settings, "features", "prepare", "--as-of", AS_OF, "--pairs", "200", "--json")
     assert done.returncode == 0, done.stderr
-    # Steps with their times, and no chatter of libraries.
-    assert all(": " in line and line.endswith(" s") for line in done.stderr.strip().splitlines()), done.stderr
+    # Steps with their times, those under way on a slow machine, too, and no chatter of libraries.
+    shown = re.compile(r" {2,}[A-Z][\w ]+(: [\d.]+ s| \.\.\. \d+ s( .*)?)")
+    assert all(map(shown.fullmatch, done.stderr.rstrip().splitlines())), done.stderr
     return settings, json.loads(done.stdout)
 
 

@@ -29,6 +29,7 @@ SCENARIO = "silent_null"
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Snapshot, features, and a trained champion with its reference."""
     from feature_repo.prepare import prepare
+    from plumbline.features.collected import Collected
     from plumbline.features.offline import historical_features
     from plumbline.features.schema import feature_specs
     from plumbline.model.train import train
@@ -39,7 +40,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load_settings(home=tmp_path_factory.mktemp("monitoring") / "home")
     postings = moved(1, SCENARIO)
     snapshot = SnapshotStore(open_store(settings)).write(postings, source={"kind": "generator"})
-    prepare(settings, postings, snapshot_id=snapshot.id, as_of=END, pairs=20, seed=1, step=lambda _: nullcontext())
+    collected = Collected(snapshot.id, postings, 0)
+    prepare(settings, collected, as_of=END, pairs=20, seed=1, step=lambda _: nullcontext())
     known = known_at(postings, END)
     featured = historical_features(settings, known[known["label"].notna()].reset_index(drop=True))
     times = featured["event_timestamp"]

@@ -98,7 +98,7 @@ def test_mlflow_holds_the_run_its_steps_and_its_model(first: dict[str, Any], lin
     outcome = "promoted" if first["promoted"] else "rejected"
     assert parent.info.run_name == f"v{first['model_version']} {outcome}: training {FIRST[:10]}"
     assert "Why this run was started: Test." in parent.data.tags["mlflow.note.content"]
-    assert {"accuracy", "macro_f1", "evaluation_rows", "calibration_error", "latency_ms"} <= set(parent.data.metrics)
+    assert {"accuracy", "macro_f1", "evaluation_rows", "calibration_error", "processor_ms"} <= set(parent.data.metrics)
     contexts = [tag.value for given in parent.inputs.dataset_inputs for tag in given.tags if "context" in tag.key]
     assert sorted(contexts) == ["calibration", "evaluation", "training"]
     train = runs["train"]

@@ -208,7 +208,8 @@ def test_a_job_may_take_as_long_as_it_gets_on(
     cluster.on_create = lambda _: None
     cluster.on_get = lambda _: get_on() if cluster.jobs else None
     slow = _with(on_cluster, training_patience_seconds=1.0, job_poll_seconds=0.1)
-    assert _prepare(slow, _attempt(tmp_path)) == 1.0
+    _prepare(slow, _attempt(tmp_path))
+    assert looks >= 30
 
 
 def test_a_job_whose_signs_stand_still_is_deleted(

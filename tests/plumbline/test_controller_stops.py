@@ -13,6 +13,7 @@ import pytest
 from controller_process import ControllerProcess, free_port, gone, until
 
 from plumbline.controller.state import open_state
+from plumbline.process.children import held_line
 from plumbline.registry.audit import AuditLog
 from plumbline.settings import Settings
 
@@ -129,11 +130,9 @@ def test_a_retraining_that_kills_its_controller_comes_to_an_end(
 
 
 def test_a_process_that_the_state_does_not_know_does_nothing(tmp_path: Path) -> None:
-    from plumbline.controller.process import _ONCE_KNOWN
-
     done = tmp_path / "done"
     line = [sys.executable, "-c", f"import pathlib; pathlib.Path({str(done)!r}).touch()"]
-    waiting = [sys.executable, "-I", "-S", "-c", _ONCE_KNOWN, *line]
+    waiting = held_line(line)
     # Its controller is killed before it has written down whom it has started: the pipe ends.
     assert subprocess.run(waiting, stdin=subprocess.DEVNULL, check=False).returncode == 0
     assert not done.exists()

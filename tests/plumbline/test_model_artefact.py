@@ -142,7 +142,7 @@ def test_a_model_of_ones_own_takes_the_place(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [("nowhere.at.all:Model", "cannot be imported"), ("json:JSONDecoder", "has no load")]
+    ("path", "text"), [("nowhere.at.all:Model", "there is no module nowhere"), ("json:JSONDecoder", "has no load")]
 )
 def test_a_class_that_is_no_model(path: str, text: str) -> None:
     with pytest.raises(SettingsError, match=text):

@@ -11,6 +11,7 @@ from feature_repo.prepare import prepare
 from plumbline import paths
 from plumbline.data.generator import GeneratorConfig, generate
 from plumbline.data.snapshot import SnapshotStore
+from plumbline.features.collected import Collected
 from plumbline.features.offline import historical_features
 from plumbline.features.schema import feature_specs
 from plumbline.model.train import train
@@ -27,8 +28,7 @@ def install(settings: Settings, *, rows: int) -> tuple[str, datetime]:
     as_of = snapshot.last_event - timedelta(days=7)
     prepare(
         settings,
-        postings,
-        snapshot_id=snapshot.id,
+        Collected(snapshot.id, postings, 0),
         as_of=as_of,
         pairs=50,
         seed=1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from plumbline import paths
 from plumbline.errors import DependencyError
+from plumbline.locks import exclusive, try_exclusive
 from plumbline.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -41,13 +41,12 @@ def only_materialization(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _in_file(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning(_WAITING)
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with try_exclusive(path) as held:
+        if held:
+            yield
+            return
+    _log.warning(_WAITING)
+    with exclusive(path):
         yield
 
 

@@ -170,7 +170,7 @@ def _figures(summary: Mapping[str, Any], verdict: GateVerdict) -> dict[str, Any]
         "macro_f1": summary["macro_f1"],
         "evaluation_rows": summary["n"],
         "calibration_error": calibration_error(summary),
-        "latency_ms": summary["latency_ms"],
+        "processor_ms": verdict.numbers["processor_ms"],
         **{f"accuracy_gain.{name}": value for name, value in gain.items()},
     }
 
