@@ -38,18 +38,31 @@ def _plainly(text: str) -> tuple[str, Counter[str]]:
 
         return replace
 
-    while True:
+    def after_words(text: str) -> str:
+        for start in range(1, len(text)):
+            before = text[max(0, start - masking._LOOK_BACK) : start]
+            match = masking._AFTER_WORD.match(text, start)
+            if match is None or before[-1] not in masking._BEFORE_AFTER_WORD:
+                continue
+            if not masking._WORD_BEFORE.search(before.lower()) or masking._DATE.match(match.group()):
+                continue
+            if not masking._MONEY_AFTER.match(text, match.end()):
+                counts["phone"] += 1
+                return f"{text[: start - before.endswith('(')]}<phone>{after_words(text[match.end() :])}"
+        return text
+
+    def alone(match: re.Match[str]) -> str | None:
+        return None if masking._is_other_number(match.string, *match.span()) else "<phone>"
+
+    for _ in range(masking._ROUNDS):
         before = text
         text = masking._EMAIL.sub(counted("email", lambda _: "<email>"), text)
         text = masking._LINK.sub(counted("link", lambda _: "<link>"), text)
-        for pattern, replacement in (
-            (masking._AFTER_WORD_PHONE, masking._after_word),
-            (masking._PHONE, masking._alone),
-        ):
-            whole = text
-            text = pattern.sub(counted("phone", lambda match, of=whole, by=replacement: by(of, match)), whole)
+        text = masking._PHONE.sub(counted("phone", alone), after_words(text))
         if text == before:
             return text, counts
+    text = masking._ANY_PHONE.sub(counted("phone", lambda _: "<phone>"), text)
+    return masking._ANY_HOST.sub(counted("link", lambda _: "<link>"), text), counts
 
 
 def _agree(text: str) -> None:
