@@ -33,7 +33,14 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     from plumbline.features.offline import historical_features
     from plumbline.features.schema import feature_specs
     from plumbline.model.train import train
-    from plumbline.registry.models import MODEL_FOLDER, REFERENCE_FILE, TAG_AS_OF, TAG_SNAPSHOT, ModelRegistry
+    from plumbline.registry.models import (
+        MODEL_FOLDER,
+        REFERENCE_FILE,
+        TAG_AS_OF,
+        TAG_SNAPSHOT,
+        TAG_VERDICT,
+        ModelRegistry,
+    )
     from plumbline.registry.reference import reference_frame
     from plumbline.registry.tracking import configure
 
@@ -67,7 +74,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         run.info.run_id,
         model_id="",
         artifact_uri=content.parent.as_uri(),
-        tags={TAG_SNAPSHOT: snapshot.id, TAG_AS_OF: END.isoformat()},
+        tags={TAG_SNAPSHOT: snapshot.id, TAG_AS_OF: END.isoformat(), TAG_VERDICT: "promote"},
     )
     registry.promote(version, "a test watches it")
     return settings

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from plumbline import paths
-from plumbline.registry.models import ModelRegistry
+from plumbline.registry.models import TAG_VERDICT, ModelRegistry
 from plumbline.registry.tracking import create_database
 from plumbline.settings import Settings
 
@@ -20,10 +20,13 @@ def copy_database(settings: Settings, whole: Path) -> None:
     shutil.copy(whole, target)
 
 
-def register(registry: ModelRegistry, folder: Path, **tags: str) -> str:
-    """Registers one more version; its content is written to the folder."""
+def register(registry: ModelRegistry, folder: Path, *, verdict: str | None = "promote", **tags: str) -> str:
+    """Registers one more version, with the gate's verdict; its content is written to the folder."""
     model = folder / "artifacts" / "posting_model"
     model.mkdir(parents=True)
     (model / "config.json").write_text(f'{{"name": "{folder.name}"}}')
+    (model.parent / "reference.parquet").write_bytes(b"rows")
     run_id = registry.tracking.client.create_run(registry.tracking.experiment_id).info.run_id
-    return registry.register(run_id, artifact_uri=str(folder), tags=tags)
+    return registry.register(
+        run_id, artifact_uri=str(folder), tags=tags if verdict is None else {TAG_VERDICT: verdict, **tags}
+    )

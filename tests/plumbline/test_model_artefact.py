@@ -99,9 +99,10 @@ def test_configuration_that_does_not_fit(copy: Path, key: str, value: Any) -> No
         load_model(copy)
 
 
-def test_configuration_that_is_not_json(copy: Path) -> None:
-    (copy / "config.json").write_text("{")
-    with pytest.raises(IntegrityError, match="not JSON"):
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_configuration_that_is_no_json_object(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text)
+    with pytest.raises(IntegrityError, match="no JSON object"):
         load_model(copy)
 
 

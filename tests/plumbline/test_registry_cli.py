@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     for name, verdict in (("a", "promote"), ("b", "reject")):
         folder = settings.home / name / "artifacts" / "posting_model"
         folder.mkdir(parents=True)
-        (folder / "config.json").write_text(name)
+        (folder / "config.json").write_text("{}")
         (folder.parent / "model_card.md").write_text(f"# Model {name}\n")
         run = tracking.client.create_run(tracking.experiment_id).info.run_id
         tags = {TAG_VERDICT: verdict, TAG_AS_OF: "2026-03-01T00:00:00+00:00", "plumbline.accuracy": "0.8123"}

@@ -10,7 +10,7 @@ from registered_versions import copy_database, register
 
 from plumbline import paths
 from plumbline.errors import DependencyError, GateRefusedError, MissingInputError, UserError
-from plumbline.registry.models import TAG_VERDICT, ModelRegistry
+from plumbline.registry.models import ModelRegistry
 from plumbline.registry.releases import TAG_LIMITS, Releases
 from plumbline.settings import Settings, load_settings
 
@@ -26,7 +26,7 @@ def registry(settings: Settings, whole: Path, tmp_path: Path) -> ModelRegistry:
     copy_database(settings, whole)
     found = ModelRegistry(settings)
     for name, verdict in (("a", "promote"), ("b", "promote"), ("c", "reject")):
-        register(found, tmp_path / name, **{TAG_VERDICT: verdict})
+        register(found, tmp_path / name, verdict=verdict)
     found.promote("1", "The first.")
     return found
 

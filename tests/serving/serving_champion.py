@@ -15,7 +15,7 @@ from plumbline.features.collected import Collected
 from plumbline.features.offline import historical_features
 from plumbline.features.schema import feature_specs
 from plumbline.model.train import train
-from plumbline.registry.models import MODEL_FOLDER, ModelRegistry
+from plumbline.registry.models import MODEL_FOLDER, TAG_VERDICT, ModelRegistry
 from plumbline.registry.tracking import configure
 from plumbline.settings import Settings
 from plumbline.storage import open_store
@@ -56,6 +56,6 @@ def add_version(settings: Settings, snapshot: str, as_of: datetime, *, seed: int
     root = paths.tracking_dir(settings) / "test-models" / run.info.run_id
     result.model.save(root / "artifacts" / MODEL_FOLDER)
     registry = ModelRegistry(settings, tracking)
-    version = registry.register(run.info.run_id, model_id="", artifact_uri=root.as_uri(), tags={})
+    version = registry.register(run.info.run_id, model_id="", artifact_uri=root.as_uri(), tags={TAG_VERDICT: "promote"})
     registry.promote(version, "a test wants it served")
     return version

@@ -68,7 +68,10 @@ def promote(
     version: Annotated[str, typer.Argument(help="Version number.")],
     reason: ReasonOption,
     override_gate: Annotated[
-        bool, typer.Option("--override-gate", help="Promote although the gate rejected it; the audit log says so.")
+        bool,
+        typer.Option(
+            "--override-gate", help="Promote although the gate rejected it, or never judged it; the audit log says so."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

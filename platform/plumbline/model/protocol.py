@@ -192,7 +192,7 @@ def load_model(path: Path, runtime: RuntimeSettings | None = None) -> TextClassi
 
     Raises:
         MissingInputError: There is no model in the folder.
-        IntegrityError: Its `config.json` is not JSON.
+        IntegrityError: Its `config.json` is no JSON object.
         SettingsError: Its class cannot be imported.
     """
     found = model_class(class_path_of(path))
@@ -207,13 +207,12 @@ def class_path_of(path: Path) -> str:
 
     Raises:
         MissingInputError: There is no model in the folder.
-        IntegrityError: Its `config.json` is not JSON.
+        IntegrityError: Its `config.json` is no JSON object.
     """
     config = path / CONFIG_FILE
     if not config.is_file():
         raise MissingInputError(f"There is no model in {path}: {CONFIG_FILE} is missing.")
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise IntegrityError(f"{config} is not JSON; the model is damaged. Fetch or train it again.") from error
-    return str(content.get(CLASS_KEY, DEFAULT_CLASS_PATH))
+        return str(json.loads(config.read_text(encoding="utf-8")).get(CLASS_KEY, DEFAULT_CLASS_PATH))
+    except (ValueError, AttributeError) as error:
+        raise IntegrityError(f"{config} is no JSON object; the model is damaged. Fetch or train it again.") from error

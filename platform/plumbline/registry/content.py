@@ -22,6 +22,8 @@ REFERENCE_FILE = "reference.parquet"
 CARD_FILE = "model_card.md"
 """Name of the model card, beside the model."""
 
+REGISTER = "`plumbline pipeline run training` registers versions that can be served."
+
 
 def local_content(settings: Settings, uri: str, digest: str | None = None) -> Path:
     """The `artifacts` folder of a logged model.
@@ -47,6 +49,11 @@ def local_content(settings: Settings, uri: str, digest: str | None = None) -> Pa
         if digest is None or not content.is_dir() or folder_digest(content) != digest:
             _download(uri, folder)
     if not (content / MODEL_FOLDER).is_dir():
+        if content.parent.is_dir() and any(content.parent.iterdir()):
+            raise MissingInputError(
+                f"{content.parent} holds no artifacts/{MODEL_FOLDER}: serving loads that folder and nothing else, a "
+                f"pickled model least of all. {REGISTER}"
+            )
         raise MissingInputError(f"{content} holds no {MODEL_FOLDER}: the model's files are gone. Train it again.")
     return content
 

@@ -10,23 +10,34 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plumbline import paths
-from plumbline.errors import GateRefusedError, IntegrityError, MissingInputError
+from plumbline.errors import MissingInputError
 from plumbline.locks import exclusive
 from plumbline.registry.audit import AuditEntry, AuditLog
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE, local_content
 from plumbline.registry.digest import folder_digest
-from plumbline.registry.tracking import Tracking, configure
+from plumbline.registry.names import (
+    CANARY,
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    SHADOW,
+    TAG_AS_OF,
+    TAG_DIGEST,
+    TAG_FEATURE_DEFINITION,
+    TAG_PARITY,
+    TAG_PROMOTED_AT,
+    TAG_ROLLED_BACK_AT,
+    TAG_SNAPSHOT,
+    TAG_VERDICT,
+)
+from plumbline.registry.promotable import require_loadable, require_verdict
+from plumbline.registry.tracking import Tracking
+from plumbline.registry.versions import LoadedModel, ModelVersion, Versions
 from plumbline.settings import Settings
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-    from mlflow.exceptions import MlflowException
 
 __all__ = [
     "CANARY",
@@ -50,23 +61,6 @@ __all__ = [
     "ModelVersion",
 ]
 
-CHAMPION = "champion"
-CHALLENGER = "challenger"
-PREVIOUS = "previous"
-CANARY = "canary"
-SHADOW = "shadow"
-
-TAG_DIGEST = "plumbline.digest"
-TAG_VERDICT = "plumbline.gate.verdict"
-TAG_PROMOTED_AT = "plumbline.promoted_at"
-TAG_ROLLED_BACK_AT = "plumbline.rolled_back_at"
-TAG_AS_OF = "plumbline.as_of"
-TAG_SNAPSHOT = "plumbline.snapshot"
-TAG_FEATURE_DEFINITION = "plumbline.features.definition"
-TAG_PARITY = "plumbline.parity"
-"""The record of parity that the gate has read, JSON."""
-
-_Names = list[str]  # inside the class, `list` is its method
 _Entries = list[AuditEntry]
 
 _ABOUT = "Serving follows the alias `champion`. Each version's page is its model card."
@@ -74,52 +68,12 @@ _ABOUT = "Serving follows the alias `champion`. Each version's page is its model
 _CHANGES = frozenset({"register", "promote", "reject", "rollback"})
 
 
-@dataclass(frozen=True)
-class ModelVersion:
-    """One registered version, as the registry describes it."""
-
-    version: str
-    run_id: str
-    created_at: datetime
-    aliases: tuple[str, ...]
-    tags: dict[str, str]
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A version whose content lies on this machine and matches its digest."""
-
-    version: str
-    path: Path
-    """Folder of the PostingModel artefact, for `PostingModel.load`."""
-
-    reference: Path | None
-    """Parquet file with the reference of the monitors; None when the version was registered without one."""
-
-    card: Path | None
-    """Markdown model card; None when the version was registered without one."""
-
-    tags: dict[str, str]
-
-
-class ModelRegistry:
-    """Versions and aliases of the model that the settings name.
-
-    Opening costs what `configure` costs (about 1.3 s with the import of MLflow). After that, `version_of` is one
-    read of the registry: milliseconds on SQLite, so that serving may poll it.
-    """
+class ModelRegistry(Versions):
+    """Versions and aliases of the model that the settings name, to read and to change."""
 
     def __init__(self, settings: Settings, tracking: Tracking | None = None) -> None:
-        self._settings = settings
-        self.tracking = tracking or configure(settings)
-        self._client = self.tracking.client
-        self._name = settings.tracking.model_name
+        super().__init__(settings, tracking)
         self._audit = AuditLog(settings)
-
-    @property
-    def name(self) -> str:
-        """Name of the registered model."""
-        return self._name
 
     def register(
         self,
@@ -162,15 +116,6 @@ class ModelRegistry:
         self._log("register", version, reason, {})
         return version
 
-    def version_of(self, alias: str) -> str | None:
-        """Version that an alias points to; None when it points nowhere. One read of the registry."""
-        found = self._by_alias(alias)
-        return None if found is None else str(found.version)
-
-    def aliases(self) -> dict[str, str]:
-        """Version by alias. One read of the registry."""
-        return {alias: version for version, names in self._aliases().items() for alias in names}
-
     def set_alias(self, alias: str, version: str) -> None:
         """Points an alias to a version that is there."""
         self._client.set_registered_model_alias(self._name, alias, version)
@@ -210,18 +155,19 @@ class ModelRegistry:
             version: Version number.
             reason: Why, for the audit log.
             numbers: Figures behind the decision, for the audit log.
-            override_gate: Promote although the gate rejected the version.
+            override_gate: Promote although the gate rejected the version, or has never judged it.
 
         Raises:
-            MissingInputError: There is no such version.
+            MissingInputError: There is no such version, it has no verdict and `override_gate` is not set, or it is
+                not in the form that serving loads.
             GateRefusedError: The gate rejected the version and `override_gate` is not set.
+            IntegrityError: Its files are not what was registered.
         """
-        tags = self.get(version).tags
-        if tags.get(TAG_VERDICT) == "reject" and not override_gate:
-            raise GateRefusedError(
-                f"The gate rejected version {version} (`plumbline models show {version}` says why). "
-                "Train another, or promote it nevertheless with --override-gate."
-            )
+        found = self.get(version)
+        require_loadable(self.fetch(version))  # first: no override helps against it
+        if not override_gate:
+            require_verdict(found)
+        tags = found.tags
         with self.changing():
             champion = self.version_of(CHAMPION)
             if champion is not None and champion != version:
@@ -272,103 +218,9 @@ class ModelRegistry:
         self._log("rollback", target, reason, {"removed": removed})
         return target
 
-    def get(self, alias_or_version: str) -> ModelVersion:
-        """Describes a version.
-
-        Raises:
-            MissingInputError: There is no such alias or version.
-        """
-        return self._describe(self._find(alias_or_version), self._aliases())
-
-    def list(self) -> list[ModelVersion]:
-        """All versions, newest first."""
-        aliases = self._aliases()
-        found = self._client.search_model_versions(f"name = '{self._name}'", max_results=1000)
-        versions = [self._describe(version, aliases) for version in found]
-        return sorted(versions, key=lambda version: int(version.version), reverse=True)
-
     def history(self) -> _Entries:
         """Registrations, promotions, rejections and rollbacks of this model, oldest first."""
         return [entry for entry in self._audit.read(what=_CHANGES) if entry.subject.startswith(f"{self._name}/")]
-
-    def fetch(self, alias_or_version: str) -> LoadedModel:
-        """Brings a version's content to this machine and checks it. A local registry is read in place.
-
-        Raises:
-            MissingInputError: There is no such alias or version, or its content is gone.
-            IntegrityError: The content is not what was registered.
-        """
-        found = self._find(alias_or_version)
-        tags = dict(found.tags)
-        uri = self._client.get_model_version_download_uri(self._name, str(found.version))
-        content = local_content(self._settings, uri, tags.get(TAG_DIGEST))
-        if folder_digest(content) != tags.get(TAG_DIGEST):
-            raise IntegrityError(
-                f"The content of model version {found.version} in {content} is not what was registered. "
-                "Do not serve it: roll back with `plumbline models rollback --reason ...`, or train again."
-            )
-        return LoadedModel(
-            version=str(found.version),
-            path=content / MODEL_FOLDER,
-            reference=_if_file(content / REFERENCE_FILE),
-            card=_if_file(content / CARD_FILE),
-            tags=tags,
-        )
-
-    def _find(self, alias_or_version: str) -> MlflowVersion:
-        from mlflow.exceptions import MlflowException
-
-        if not alias_or_version.isdigit():
-            found = self._by_alias(alias_or_version)
-            if found is None:
-                raise MissingInputError(
-                    f"No version of {self._name} has the alias {alias_or_version}. "
-                    "`plumbline models list` shows what there is."
-                )
-            return found
-        try:
-            return self._client.get_model_version(self._name, alias_or_version)
-        except MlflowException as error:
-            if not _is_missing(error):
-                raise
-            raise MissingInputError(
-                f"There is no version {alias_or_version} of {self._name}. `plumbline models list` shows what there is."
-            ) from error
-
-    def _by_alias(self, alias: str) -> MlflowVersion | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._client.get_model_version_by_alias(self._name, alias)
-        except MlflowException as error:
-            if not _is_missing(error):
-                raise
-            return None
-
-    def _aliases(self) -> dict[str, _Names]:
-        """Aliases by version."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            aliases = self._client.get_registered_model(self._name).aliases
-        except MlflowException as error:
-            if not _is_missing(error):
-                raise
-            return {}  # no version was ever registered
-        by_version: dict[str, _Names] = {}
-        for alias, version in aliases.items():
-            by_version.setdefault(str(version), []).append(alias)
-        return by_version
-
-    @staticmethod
-    def _describe(version: MlflowVersion, aliases: Mapping[str, _Names]) -> ModelVersion:
-        return ModelVersion(
-            version=str(version.version),
-            run_id=str(version.run_id),
-            created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC),
-            aliases=tuple(sorted(aliases.get(str(version.version), []))),
-            tags=dict(version.tags),
-        )
 
     def _champion_before(self, version: str, without: set[str]) -> str | None:
         """The version that was promoted last before `version` was, and was not rolled back since."""
@@ -392,14 +244,3 @@ class ModelRegistry:
 
     def _log(self, what: str, version: str, reason: str, numbers: Mapping[str, Any]) -> None:
         self._audit.append(what, subject=f"{self._name}/{version}", why=reason, numbers=numbers)
-
-
-def _is_missing(error: MlflowException) -> bool:
-    """Whether there is no such thing, in the words of the several stores; anything else is a registry that fails."""
-    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
-
-    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
-
-
-def _if_file(path: Path) -> Path | None:
-    return path if path.is_file() else None

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from plumbline.errors import DependencyError, GateRefusedError, MissingInputError, UserError
+from plumbline.errors import DependencyError, MissingInputError, UserError
 from plumbline.registry.audit import AuditEntry, AuditLog
-from plumbline.registry.models import CANARY, CHAMPION, SHADOW, TAG_VERDICT, ModelRegistry, ModelVersion
+from plumbline.registry.models import CANARY, CHAMPION, SHADOW, ModelRegistry, ModelVersion
+from plumbline.registry.promotable import require_loadable, require_verdict
 from plumbline.registry.tracking import require_server
 from plumbline.settings import Settings
 from plumbline.settings.serving_release import ReleaseSettings
@@ -126,7 +127,8 @@ class Releases:
             shadow: Whether it gets copies of the champion's queries.
 
         Raises:
-            MissingInputError: There is no such version, or no champion to compare it with.
+            MissingInputError: There is no such version, it was not judged or has no files that serving loads, or
+                there is no champion to compare it with.
             GateRefusedError: The gate rejected it.
             UserError: It is the champion, another release goes on, or neither weight nor shadow is given.
         """
@@ -256,10 +258,8 @@ class Releases:
 
     def _require_startable(self, found: ModelVersion) -> None:
         version = found.version
-        if found.tags.get(TAG_VERDICT) == "reject":
-            raise GateRefusedError(
-                f"The gate rejected version {version} (`plumbline models show {version}` says why). Train another."
-            )
+        require_verdict(found)
+        require_loadable(self._registry.fetch(version))
         champion = self._registry.version_of(CHAMPION)
         if champion is None:
             raise MissingInputError(

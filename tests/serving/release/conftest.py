@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plumbline import paths
-from plumbline.registry.models import ModelRegistry
+from plumbline.registry.models import TAG_VERDICT, ModelRegistry
 from plumbline.registry.tracking import create_database
 from plumbline.settings import Settings, load_settings
 
@@ -35,8 +35,8 @@ def registry(release_settings: Settings, empty_database: Path, tmp_path: Path) -
     found = ModelRegistry(release_settings)
     for name in ("a", "b"):
         (tmp_path / name / "artifacts" / "posting_model").mkdir(parents=True)
-        (tmp_path / name / "artifacts" / "posting_model" / "config.json").write_text(name)
+        (tmp_path / name / "artifacts" / "posting_model" / "config.json").write_text("{}")
         run_id = found.tracking.client.create_run(found.tracking.experiment_id).info.run_id
-        found.register(run_id, artifact_uri=str(tmp_path / name), tags={})
+        found.register(run_id, artifact_uri=str(tmp_path / name), tags={TAG_VERDICT: "promote"})
     found.promote("1", "The first.")
     return found

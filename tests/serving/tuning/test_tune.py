@@ -16,7 +16,7 @@ from plumbline.data.generator import GeneratorConfig, generate
 from plumbline.data.snapshot import SnapshotStore
 from plumbline.errors import GateRefusedError, MissingInputError, SettingsError, UserError
 from plumbline.model.train import train
-from plumbline.registry.models import MODEL_FOLDER, ModelRegistry
+from plumbline.registry.models import MODEL_FOLDER, TAG_VERDICT, ModelRegistry
 from plumbline.registry.tracking import configure
 from plumbline.settings import Settings, load_settings
 from plumbline.storage import open_store
@@ -104,7 +104,7 @@ def _register(settings: Settings, rows: pd.DataFrame) -> None:
     root = paths.tracking_dir(settings) / "test-models" / run.info.run_id
     result.model.save(root / "artifacts" / MODEL_FOLDER)
     registry = ModelRegistry(settings, tracking)
-    version = registry.register(run.info.run_id, model_id="", artifact_uri=root.as_uri(), tags={})
+    version = registry.register(run.info.run_id, model_id="", artifact_uri=root.as_uri(), tags={TAG_VERDICT: "promote"})
     registry.promote(version, "a test wants it served")
 
 

@@ -1,0 +1,47 @@
+"""What a version must have before it may be served: the gate's verdict, and files in the form that serving loads."""
+
+from __future__ import annotations
+
+from plumbline.errors import GateRefusedError, MissingInputError
+from plumbline.registry.names import TAG_VERDICT
+from plumbline.registry.versions import LoadedModel, ModelVersion
+
+_FOR = ("promote", "review")
+"""Verdicts that let a person promote; only the first lets the pipeline."""
+
+
+def require_verdict(found: ModelVersion) -> None:
+    """Refuses a version that the gate has not let through: no verdict is no.
+
+    Raises:
+        GateRefusedError: The gate rejected it.
+        MissingInputError: The gate has not judged it.
+    """
+    version, verdict = found.version, found.tags.get(TAG_VERDICT)
+    if verdict == "reject":
+        raise GateRefusedError(
+            f"The gate rejected version {version} (`plumbline models show {version}` says why). "
+            f"Train another, or promote it nevertheless with `{override_command(version)}`."
+        )
+    if verdict not in _FOR:
+        raise MissingInputError(
+            f"Version {version} has no verdict of the gate (tag {TAG_VERDICT}): it has not been judged. Train one with "
+            f"`plumbline pipeline run training`, or promote it nevertheless with `{override_command(version)}`."
+        )
+
+
+def require_loadable(loaded: LoadedModel) -> None:
+    """Refuses a folder that names no class to load it with.
+
+    Raises:
+        MissingInputError: It has no `config.json`.
+        IntegrityError: That is not JSON.
+    """
+    from plumbline.model.protocol import class_path_of
+
+    class_path_of(loaded.path)
+
+
+def override_command(version: str) -> str:
+    """The command by which a person promotes a version that the gate is not for."""
+    return f"plumbline models promote {version} --override-gate --reason ..."
