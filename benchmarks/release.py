@@ -105,6 +105,12 @@ class Models:
     def version(self) -> str | None:
         return self._models.version()
 
+    def uncovered_because(self, version: str) -> str | None:
+        return self._models.uncovered_because(version)
+
+    def gone_because(self, version: str) -> str:
+        return self._models.gone_because(version)
+
     def load(self, version: str) -> ServedModel:
         served = self._models.load(version)
         if version == self.version():

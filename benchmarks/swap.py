@@ -118,7 +118,7 @@ def _move(home: Path, options: argparse.Namespace, pipe: Connection) -> None:
     registry = ModelRegistry(load_settings(home=home))
     champion = registry.get(CHAMPION)
     content = registry.fetch(CHAMPION).path.parent.parent
-    second = registry.register(champion.run_id, artifact_uri=str(content), tags={})
+    second = registry.register(champion.run_id, artifact_uri=str(content), tags=champion.tags)
     pipe.send("ready")
     at = pipe.recv()
     moved = []

@@ -129,22 +129,25 @@ def _require_port(settings: Settings) -> None:
 
 
 def _require_models(settings: Settings) -> str:
-    """The default model's version, once every served model is known to be there, whole, and of a class that is."""
+    """The default model's version, once every served model is known to be there, covered, whole, and of a class that
+    is."""
     from plumbline.model.importable import require_importable
-    from plumbline.registry.models import ModelRegistry
     from serving.engine.assembly import served_models
+    from serving.engine.registry_source import RegistryModels
 
     versions = []
     for name, model in served_models(settings).items():
-        tracking = settings.tracking.model_copy(update={"model_name": name})
-        registry = ModelRegistry(settings.model_copy(update={"tracking": tracking}))
-        version = registry.version_of(model.alias)
+        models = RegistryModels(settings, name)
+        version = models.version()
         if version is None:
             raise MissingInputError(
                 f"No version of {name} has the alias {model.alias}: there is nothing to serve. Train one with "
                 "`plumbline pipeline run training`, or promote one with `plumbline models promote`."
             )
-        require_importable(registry.fetch(version).path)
+        uncovered = models.uncovered_because(version)
+        if uncovered is not None and settings.serving.follow == "covered":
+            raise MissingInputError(f"{uncovered} Until then nothing is served (`serving.follow`).")
+        require_importable(models.registry.fetch(version).path)
         versions.append(version)
     return versions[0]
 

@@ -156,6 +156,12 @@ def serving_dashboard() -> Dashboard:
                 about="Failed: MLflow is away, or the version cannot be loaded; the one before is served on.",
             ),
             graph(
+                "Alias of the model",
+                [Query(f"sum by (model, state) (plumbline_model_alias_state{{{WHERE}}})", "{{model}}: {{state}}")],
+                about="Pods by how they follow it. Uncovered: nobody has said that what it names may be served. Gone: "
+                "it names nothing. Failed: it cannot be read or loaded.",
+            ),
+            graph(
                 "Prediction log waiting",
                 [Query(f"plumbline_log_spool_bytes{{{WHERE}}}", "{{instance}}")],
                 unit="bytes",

@@ -13,7 +13,18 @@ def serving_groups() -> list[Group]:
     return [
         Group(
             "plumbline-serving",
-            [_SHEDDING, _DEGRADED, _NOT_FOLLOWED, _DIFFER, _ROLLED_BACK, _NOT_SHIPPED, _SPOOL, _LEFT_OUT],
+            [
+                _SHEDDING,
+                _DEGRADED,
+                _NOT_FOLLOWED,
+                _UNCOVERED,
+                _GONE,
+                _DIFFER,
+                _ROLLED_BACK,
+                _NOT_SHIPPED,
+                _SPOOL,
+                _LEFT_OUT,
+            ],
         )
     ]
 
@@ -47,6 +58,26 @@ _NOT_FOLLOWED = Alert(
     "{{ $labels.instance }} could not follow the model's alias {{ $value | humanize }} times in ten minutes.",
     "MLflow cannot be reached, or the version that the alias names cannot be loaded. The version from before is "
     "served on; a pod that starts now would not become ready.",
+)
+
+_UNCOVERED = Alert(
+    "ServingModelUncovered",
+    'max by (namespace, model) (plumbline_model_alias_state{state="uncovered"}) > 0',
+    "1m",
+    "warning",
+    "The alias of {{ $labels.model }} names a version that neither the gate nor a promotion covers.",
+    "Somebody gave it the alias by other means than `plumbline models promote`. With `serving.follow: covered` the "
+    "version from before is served on, and a pod that starts now would not become ready; with `any` it is served.",
+)
+
+_GONE = Alert(
+    "ServingModelGone",
+    'max by (namespace, model) (plumbline_model_alias_state{state="gone"}) > 0',
+    "1m",
+    "critical",
+    "The alias of {{ $labels.model }} names no version any more.",
+    "The version that is served was deleted, or the alias was taken from it. The pods that run serve it on; one that "
+    "starts now would not become ready. `plumbline models rollback` returns to the champion before.",
 )
 
 _DIFFER = Alert(

@@ -51,7 +51,7 @@ def assemble(
         metrics: Counts; made for the budgets of `served_models`.
 
     Raises:
-        RuntimeError: An alias names no version.
+        MissingInputError: An alias names no version, or one that nothing covers.
         PlumblineError: A model cannot be loaded.
     """
     compute = Compute()
@@ -72,6 +72,8 @@ def assemble(
                 models(name),
                 warm_up=warm_up,
                 on_load=counts.loaded,
+                on_state=counts.alias_state,
+                follow_any=settings.serving.follow == "any",
                 poll_seconds=settings.serving.alias_poll_seconds,
             )
             slots.append(slot)

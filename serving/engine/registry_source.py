@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from plumbline.model.protocol import load_model
-from plumbline.registry.models import TAG_DIGEST, ModelRegistry
+from plumbline.registry.models import CHAMPION, TAG_DIGEST, ModelRegistry
+from plumbline.registry.promotable import promote_command, uncovered_because
 from plumbline.settings import Settings
 from serving.engine.served_model import ServedModel, now
 
@@ -22,14 +23,40 @@ class RegistryModels:
         tracking, serving = settings.tracking, settings.serving
         _ask_briefly(tracking.timeout_seconds)
         self._alias = serving.model_alias if name == tracking.model_name else serving.models[name].alias
+        self._where = "" if name == tracking.model_name else f"PLUMBLINE_TRACKING__MODEL_NAME={name} "
         self._runtime = settings.model.runtime
-        self._registry = ModelRegistry(
+        self.registry = ModelRegistry(
             settings.model_copy(update={"tracking": tracking.model_copy(update={"model_name": name})})
         )
 
     def version(self) -> str | None:
         """Version that the alias names now. One read of the registry."""
-        return self._registry.version_of(self._alias)
+        return self.registry.version_of(self._alias)
+
+    def uncovered_because(self, version: str) -> str | None:
+        """Why neither the gate nor a promotion covers a version, and what to do; None if one does."""
+        tags = self.registry.get(version).tags
+        why = uncovered_because(tags)
+        if why is None:
+            return None
+        return (
+            f"The alias {self._alias} of {self.registry.name} names version {version}, and neither the gate nor a "
+            f"promotion covers that: {why}. `plumbline models show {version}` describes it; "
+            f"`{self._where}{promote_command(version, tags)}` covers it, if it is in the form that serving loads."
+        )
+
+    def gone_because(self, version: str) -> str:
+        """What to say of the alias once it names no version any more."""
+        what_to_do = (
+            f"`{self._where}plumbline models rollback --reason ...` returns to the champion before, "
+            f"`{self._where}plumbline models promote VERSION --reason ...` takes another version."
+            if self._alias == CHAMPION
+            else "Point it to a version again with MLflow's `set_registered_model_alias`."
+        )
+        return (
+            f"The alias {self._alias} of {self.registry.name} names no version any more: version {version} was "
+            f"deleted, or the alias was taken from it. A replica that starts now has no model. {what_to_do}"
+        )
 
     def load(self, version: str) -> ServedModel:
         """Loads a version, its content checked against its digest.
@@ -38,9 +65,9 @@ class RegistryModels:
             MissingInputError: Its files are gone.
             IntegrityError: Its files are not what was registered.
         """
-        found = self._registry.fetch(version)
+        found = self.registry.fetch(version)
         return ServedModel(
-            name=self._registry.name,
+            name=self.registry.name,
             alias=self._alias,
             version=found.version,
             digest=found.tags.get(TAG_DIGEST, ""),

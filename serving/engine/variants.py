@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from serving.engine.query import Role
-from serving.engine.served_model import ModelSlot, ServedModel
+from serving.engine.served_model import Following, ModelSlot, ServedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class ModelStatus:
     loaded_at: datetime
     labels: int
     """Number of classes."""
+
+    following: Following | None
+    """How its alias is followed; None of canary and shadow, which a release brings in."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Variants:
                 digest=served.digest,
                 loaded_at=served.loaded_at,
                 labels=len(served.model.labels),
+                following=self.champion.following if role == "champion" else None,
             )
             for role, served in loaded
             if served is not None

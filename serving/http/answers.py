@@ -71,6 +71,20 @@ class Classifications(BaseModel):
     )
 
 
+class Following(BaseModel):
+    """How the alias of a served model is followed."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    state: Literal["followed", "uncovered", "gone", "failed"] = Field(
+        description="Whether what the alias names is served, or: nobody has said that it may be served; it names "
+        "nothing any more; it cannot be read or loaded."
+    )
+    version: str | None = Field(description="What the alias names, as far as is known.")
+    reason: str | None = Field(description="What is wrong, and what to do.")
+    since: datetime
+
+
 class ModelStatus(BaseModel):
     """A loaded version of a served model."""
 
@@ -83,6 +97,7 @@ class ModelStatus(BaseModel):
     digest: str = Field(description="SHA-256 of the model's files.")
     loaded_at: datetime
     labels: int = Field(description="Number of classes.")
+    following: Following | None = Field(description="Of champions alone: a release brings the others in.")
 
 
 class Models(BaseModel):

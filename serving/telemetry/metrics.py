@@ -15,6 +15,7 @@ _BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _AGE_EDGES = tuple(3600.0 * hours for hours in (1, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
 _BUDGET_SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 5.0, 20.0)
 STAGES = ("queue", "features", "encode", "model")
+ALIAS_STATES = ("followed", "uncovered", "gone", "failed")
 _PRESENT_FROM_THE_START = (("500", "prediction-failed"), ("503", "overloaded"), ("504", "budget-exceeded"))
 """Refusals that alerts look at: a rate does not see how a series appears."""
 
@@ -48,6 +49,7 @@ class LaneMetrics:
         self._seconds = metrics.seconds.cells(model)
         self._sizes = metrics.sizes.cells(model)
         self._stages = {stage: metrics.stages.cells(model, stage) for stage in STAGES}
+        self.alias_state("followed")
         metrics.budgets.labels(model).set(budget_seconds)
 
     def answered(self, seconds: Sequence[float], *, queue: Sequence[float], stages: Mapping[str, float]) -> None:
@@ -105,6 +107,11 @@ class LaneMetrics:
         """Counts a load of a version: `loaded` or `failed`."""
         self._metrics.loads.labels(self._model, outcome).inc()
 
+    def alias_state(self, state: str) -> None:
+        """Shows how the model's alias is followed; one of `ALIAS_STATES`."""
+        for each in ALIAS_STATES:
+            self._metrics.alias_states.labels(self._model, each).set(each == state)
+
     def watch(self, variants: Callable[[], Sequence[Variant]], waiting: Callable[[], int]) -> None:
         """Adds what is read only when somebody asks: what is in memory, and the length of the queue."""
         self._metrics.models.variants[self._model] = variants
@@ -129,14 +136,17 @@ class Metrics:
         self.within = self._counter("within_budget", "Answers no later than the model's budget.", ["model"])
         self.degraded = self._counter("degraded", "Answers with defaults for features.", ["model", "reason"])
         self.loads = self._counter("model_loads", "Loads of a version by outcome.", ["model", "outcome"])
+        self.alias_states = self._gauge(
+            "model_alias_state", "Whether the champion's alias is in this state.", ["model", "state"]
+        )
         self.variants = self._counter(
             "variant_answers", "Computed answers by role; the shadow's are never sent.", ["model", "role"]
         )
         self.shadow_dropped = self._counter(
             "shadow_dropped", "Copies that the shadow was not given for want of time.", ["model"]
         )
-        self.budgets = self._gauge("latency_budget_seconds", "The model's budget.")
-        self.waiting = self._gauge("waiting", "Requests that are in no batch yet.")
+        self.budgets = self._gauge("latency_budget_seconds", "The model's budget.", ["model"])
+        self.waiting = self._gauge("waiting", "Requests that are in no batch yet.", ["model"])
         self.seconds = self._histogram(
             "request_seconds", "Time from the arrival of an answered request to its answer.", ["model"], edges
         )
@@ -174,8 +184,8 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
         return Counter(f"plumbline_{name}", text, labels, registry=self._registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"plumbline_{name}", text, ["model"], registry=self._registry)
+    def _gauge(self, name: str, text: str, labels: list[str]) -> Gauge:
+        return Gauge(f"plumbline_{name}", text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, labels: list[str], edges: Sequence[float]) -> LoopHistogram:
         histogram = LoopHistogram(f"plumbline_{name}", text, labels, edges)

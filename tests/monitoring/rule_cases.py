@@ -166,6 +166,29 @@ CASES = [
         ({**_WARNING, "instance": "a:8000"},),
     ),
     Case("ServingModelNotFollowed", {f'plumbline_model_loads_total{{{_POD},outcome="loaded"}}': "1+1x20"}, 20),
+    *(
+        case
+        for alert, state, other, severity in (
+            ("ServingModelUncovered", "uncovered", "gone", _WARNING),
+            ("ServingModelGone", "gone", "failed", _CRITICAL),
+        )
+        for case in (
+            Case(
+                alert,
+                {f'plumbline_model_alias_state{{{_POD},model="m",state="{state}"}}': "0x5 1x10"},
+                12,
+                ({**severity, "model": "m"},),
+            ),
+            Case(
+                alert,
+                {
+                    f'plumbline_model_alias_state{{{_POD},model="m",state="{state}"}}': "0x5 1x1 0x10",
+                    f'plumbline_model_alias_state{{{_POD},model="m",state="{other}"}}': "1x20",
+                },
+                12,
+            ),
+        )
+    ),
     Case(
         "ServingModelVersionsDiffer",
         {

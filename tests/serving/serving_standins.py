@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,22 @@ class WordCountModel:
         time.sleep(self.seconds)
         long = np.where(np.isnan(batch), np.nan, np.where(batch > 5, 0.9, 0.2))
         return np.column_stack([long, 1 - long])
+
+
+class LoadableModel(WordCountModel):
+    """One that a registered version may be: any folder is read as it."""
+
+    CONFIG = json.dumps({"class_path": f"{__name__}:LoadableModel"})
+
+    @classmethod
+    def load(cls, path: Path) -> LoadableModel:
+        return cls()
+
+    def save(self, path: Path) -> None:
+        (path / "config.json").write_text(self.CONFIG)
+
+    def predict_proba(self, records: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return self.forward(self.encode(records))
 
 
 @dataclass
@@ -83,9 +101,16 @@ class Models:
         self.model = model or WordCountModel()
         self.broken: set[str] = set()
         self.loads: list[str] = []
+        self.uncovered: set[str] = set()
 
     def version(self) -> str | None:
         return self.alias
+
+    def uncovered_because(self, version: str) -> str | None:
+        return f"Nothing covers version {version}." if version in self.uncovered else None
+
+    def gone_because(self, version: str) -> str:
+        return f"Version {version} has lost the alias."
 
     def load(self, version: str) -> ServedModel:
         self.loads.append(version)

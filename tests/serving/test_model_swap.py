@@ -53,6 +53,8 @@ def test_a_broken_version_leaves_the_old_one_serving(serve: Serve, posting: dict
         time.sleep(0.01)
     assert served.client.post("/v1/classify", json=posting).json()["model"]["version"] == "1"
     assert 'outcome="failed"} 0.0' not in served.client.get("/metrics").text
+    following = served.client.get("/v1/models").json()["models"][0]["following"]
+    assert (following["state"], following["reason"]) == ("failed", "ValueError: version 2 is broken")
     served.models.broken.clear()
     _wait_for(served, "2")
 

@@ -30,6 +30,7 @@ from plumbline.registry.names import (
     TAG_FEATURE_DEFINITION,
     TAG_PARITY,
     TAG_PROMOTED_AT,
+    TAG_REJECTED_AT,
     TAG_ROLLED_BACK_AT,
     TAG_SNAPSHOT,
     TAG_VERDICT,
@@ -172,13 +173,12 @@ class ModelRegistry(Versions):
             champion = self.version_of(CHAMPION)
             if champion is not None and champion != version:
                 self._client.set_registered_model_alias(self._name, PREVIOUS, champion)
-            self._client.set_model_version_tag(self._name, version, TAG_PROMOTED_AT, datetime.now(UTC).isoformat())
-            self._client.set_registered_model_alias(self._name, CHAMPION, version)
+            self._stamp(version, TAG_PROMOTED_AT)
+            self.remove_tags(version, [TAG_ROLLED_BACK_AT, TAG_REJECTED_AT])
+            self.set_alias(CHAMPION, version)
             for alias in (CHALLENGER, CANARY, SHADOW):
                 if self.version_of(alias) == version:
                     self._client.delete_registered_model_alias(self._name, alias)
-            if champion != version and TAG_ROLLED_BACK_AT in tags:
-                self._client.delete_model_version_tag(self._name, version, TAG_ROLLED_BACK_AT)
         parity = {"parity": json.loads(tags[TAG_PARITY])} if TAG_PARITY in tags else {}
         about = {"before": champion, "override_gate": override_gate, **parity, **(numbers or {})}
         self._log("promote", version, reason, about)
@@ -187,6 +187,7 @@ class ModelRegistry(Versions):
         """Records that a version stays out; it loses the alias `challenger` if it has it."""
         if self.version_of(CHALLENGER) == version:
             self._client.delete_registered_model_alias(self._name, CHALLENGER)
+        self._stamp(version, TAG_REJECTED_AT)
         self._log("reject", version, reason, numbers or {})
 
     def rollback(self, reason: str) -> str:
@@ -208,7 +209,10 @@ class ModelRegistry(Versions):
                     "There is no previous champion to return to. `plumbline models list` shows the versions; "
                     "promote one of them with `plumbline models promote VERSION --reason ...`."
                 )
-            self._client.set_model_version_tag(self._name, removed, TAG_ROLLED_BACK_AT, datetime.now(UTC).isoformat())
+            self._stamp(removed, TAG_ROLLED_BACK_AT)
+            self.remove_tags(target, [TAG_ROLLED_BACK_AT, TAG_REJECTED_AT])
+            if TAG_PROMOTED_AT not in self.get(target).tags:  # it had its alias from somebody else's hands
+                self._stamp(target, TAG_PROMOTED_AT)
             self._client.set_registered_model_alias(self._name, CHAMPION, target)
             before = self._champion_before(target, {removed, target})
             if before is None:
@@ -241,6 +245,9 @@ class ModelRegistry(Versions):
         """One change of aliases at a time on this machine; a server's alias writes are single statements."""
         with exclusive(paths.tracking_dir(self._settings) / "aliases.lock"):
             yield
+
+    def _stamp(self, version: str, tag: str) -> None:
+        self.set_tags(version, {tag: datetime.now(UTC).isoformat()})
 
     def _log(self, what: str, version: str, reason: str, numbers: Mapping[str, Any]) -> None:
         self._audit.append(what, subject=f"{self._name}/{version}", why=reason, numbers=numbers)

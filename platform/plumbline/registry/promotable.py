@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plumbline.errors import GateRefusedError, MissingInputError
-from plumbline.registry.names import TAG_VERDICT
+from plumbline.registry.names import TAG_PROMOTED_AT, TAG_REJECTED_AT, TAG_ROLLED_BACK_AT, TAG_VERDICT
 from plumbline.registry.versions import LoadedModel, ModelVersion
 
 _FOR = ("promote", "review")
@@ -28,6 +30,34 @@ def require_verdict(found: ModelVersion) -> None:
             f"Version {version} has no verdict of the gate (tag {TAG_VERDICT}): it has not been judged. Train one with "
             f"`plumbline pipeline run training`, or promote it nevertheless with `{override_command(version)}`."
         )
+
+
+def uncovered_because(tags: Mapping[str, str]) -> str | None:
+    """Why nobody has said that a version may be served; None if somebody has: the gate, or who promoted it.
+
+    Promotion and rollback write a tag beside their entry in the audit log, before they move an alias. What gives
+    an alias by other means, such as MLflow's pages, writes neither.
+
+    Args:
+        tags: The version's.
+    """
+    if TAG_ROLLED_BACK_AT in tags:
+        return "it was rolled back"
+    if TAG_REJECTED_AT in tags:
+        return "it was rejected"
+    verdict = tags.get(TAG_VERDICT)
+    if TAG_PROMOTED_AT in tags or verdict == "promote":
+        return None
+    return "it has no verdict of the gate" if verdict is None else f"the gate's verdict on it is `{verdict}`"
+
+
+def promote_command(version: str, tags: Mapping[str, str]) -> str:
+    """The command by which a person promotes a version, with an override where it needs one."""
+    return (
+        f"plumbline models promote {version} --reason ..."
+        if tags.get(TAG_VERDICT) in _FOR
+        else override_command(version)
+    )
 
 
 def require_loadable(loaded: LoadedModel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,6 +37,10 @@ class ServingSettings(BaseModel):
 
     model_alias: str = "champion"
     """Alias of the registered model that is served."""
+
+    follow: Literal["covered", "any"] = "covered"
+    """Which versions that the alias names are served: those that the gate or a promotion covers, or any. One that
+    nothing covers, such as one that was given the alias on MLflow's pages, is told of loudly either way."""
 
     alias_poll_seconds: float = Field(default=2.0, gt=0)
     """How often the registry is asked which version the alias names."""

@@ -20,11 +20,13 @@ def copy_database(settings: Settings, whole: Path) -> None:
     shutil.copy(whole, target)
 
 
-def register(registry: ModelRegistry, folder: Path, *, verdict: str | None = "promote", **tags: str) -> str:
+def register(
+    registry: ModelRegistry, folder: Path, *, verdict: str | None = "promote", config: str = "", **tags: str
+) -> str:
     """Registers one more version, with the gate's verdict; its content is written to the folder."""
     model = folder / "artifacts" / "posting_model"
     model.mkdir(parents=True)
-    (model / "config.json").write_text(f'{{"name": "{folder.name}"}}')
+    (model / "config.json").write_text(config or f'{{"name": "{folder.name}"}}')
     (model.parent / "reference.parquet").write_bytes(b"rows")
     run_id = registry.tracking.client.create_run(registry.tracking.experiment_id).info.run_id
     return registry.register(
