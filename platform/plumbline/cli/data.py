@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Ingest, generate, validate postings; look at snapshots and quarantine.")
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="File: .csv, .jsonl (also .gz), .parquet.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="File: .csv, .tsv, .jsonl, .json (also .gz), .parquet.")
+]
 MappingOption = Annotated[
     Path | None,
     typer.Option("--mapping", help="Mapping file (YAML); without it the columns must be named as the contract's."),
@@ -161,7 +163,7 @@ def generate_file(
 
 @app.command()
 def validate(
-    data: Annotated[Path, typer.Option("--data", help="File: .csv, .jsonl (also .gz), .parquet.")],
+    data: Annotated[Path, typer.Option("--data", help="File: .csv, .tsv, .jsonl, .json (also .gz), .parquet.")],
     mapping: MappingOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -46,7 +46,7 @@ class Quarantine:
             "problems": [{"field": each.field, "reason": each.reason} for each in problems],
             "row": {name: self._masked(name, value, row) for name, value in row.values.items()},
         }
-        self._lines.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        self._lines.append(json.dumps(entry, ensure_ascii=False).encode(errors="replace") + b"\n")
 
     def content(self) -> bytes | None:
         """The rows as JSON Lines; None where there is none."""

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from plumbline.data.contract import POSTING_COLUMNS, POSTING_SCHEMA
 from plumbline.data.frames import to_table
 from plumbline.data.generator.raw import to_raw
-from plumbline.data.reading import FORMATS
 from plumbline.errors import UserError
 from plumbline.files import atomic_write
+
+FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
 
 def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> int:

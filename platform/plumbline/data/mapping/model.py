@@ -34,7 +34,9 @@ class ValueRule(_Strict):
 class Columns(_Strict):
     """Where a field's text comes from."""
 
-    column: str | None = Field(default=None, description="The column that feeds the field.")
+    column: str | None = Field(
+        default=None, description="The column that feeds the field; of nested rows a path: employer.name."
+    )
     columns: tuple[str, ...] | None = Field(default=None, description="Several columns, see `combine`.")
     combine: Literal["first", "join"] = Field(
         default="first", description="`first`: the first column that is not empty; `join`: all, with `separator`."
@@ -210,8 +212,13 @@ class Mapping(_Strict):
 
     version: Literal[1] = 1
     name: str = Field(default="mapping", description="Stands in the snapshot's manifest.")
-    encoding: str = Field(default="utf-8", description="Of text files.")
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of CSV files.")
+    encoding: str = Field(default="utf-8", description="Of text files; a byte order mark says it better.")
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="Of CSV files; unset: as the file's first line (`sep=;`) or its ending (.tsv) says, else a comma.",
+    )
     fields: Fields
     mask: tuple[Literal["title", "description", "company", "location", "category"], ...] = Field(
         default=MASKED_FIELDS, description="Fields in which personal details are masked."

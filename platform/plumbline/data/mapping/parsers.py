@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from plumbline.data.mapping.model import Columns, LabelField, NumberField, TextField, TimeField
+from plumbline.data.reading import NotText
 
 Values = Row[str, str | None]
 
@@ -30,6 +31,8 @@ def text_of(source: Columns) -> Callable[[Values], str | None]:
         text = values.get(name)
         if text is None:
             return None
+        if isinstance(text, NotText):
+            raise UnreadableError(f"an object where text is wanted; map a part of it, such as {name}.{text.part}")
         text = text.strip()
         return None if not text or text in nothing else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class RowMapper:
             MappingError: A column that the mapping reads is not in the file.
         """
         for column, target in self.mapping.columns.items():
-            if column not in self.columns:
+            if not self._has(column):
                 near = nearest(column, self.columns)
                 hint = f" Did you mean {near}?" if near else f" The columns are: {', '.join(self.columns)}."
                 raise MappingError(f"The file has no column {column}, which the mapping reads for {target}.{hint}")
@@ -83,11 +84,15 @@ class RowMapper:
     @property
     def schema_diff(self) -> SchemaDiff:
         """New columns of the file, and ignored ones that are gone."""
-        known = {*self.mapping.columns, *self.mapping.ignored}
-        return SchemaDiff(
-            new=tuple(name for name in self.columns if name not in known),
-            missing=tuple(name for name in self.mapping.ignored if name not in self.columns),
-        )
+        known = {*map(_without_numbers, self.mapping.columns), *self.mapping.ignored}
+        new: dict[str, None] = {}
+        for name in self.columns:
+            # An object is known by its parts, and its parts by it.
+            lies_in = {name[: dot.start()] for dot in re.finditer(r"\.", name)}
+            holds_known = any(each.startswith(f"{name}.") for each in known)
+            if name not in known and not holds_known and lies_in.isdisjoint(known | new.keys()):
+                new[name] = None
+        return SchemaDiff(new=tuple(new), missing=tuple(each for each in self.mapping.ignored if not self._has(each)))
 
     def record(self, values: Values, number: int) -> tuple[dict[str, Any], list[Problem]]:
         """Reads one row.
@@ -110,6 +115,9 @@ class RowMapper:
             self._spread_salary(record)
         self._date_label(record)
         return record, problems
+
+    def _has(self, column: str) -> bool:
+        return column in self.columns or _without_numbers(column) in self.columns
 
     def _make_readers(self) -> list[tuple[str, Callable[[Values, int], Any]]]:
         readers: list[tuple[str, Callable[[Values, int], Any]]] = []
@@ -155,6 +163,11 @@ class RowMapper:
         if event is not None:
             days = self.default_delay_days if source.delay_days is None else source.delay_days
             record["label_timestamp"] = event + timedelta(days=days)
+
+
+def _without_numbers(path: str) -> str:
+    """The path of a nested column without the numbers of elements."""
+    return ".".join(part for part in path.split(".") if not part.isdecimal())
 
 
 def _without_number(read: Callable[[Values], Any]) -> Callable[[Values, int], Any]:
