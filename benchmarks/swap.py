@@ -125,7 +125,7 @@ def _move(home: Path, options: argparse.Namespace, pipe: Connection) -> None:
     for number in range(options.swaps):
         time.sleep(max(0.0, at + number * options.every - time.monotonic()))
         version = champion.version if number % 2 else second
-        registry.set_alias(CHAMPION, version)
+        registry.point(CHAMPION, version)
         moved.append((time.monotonic(), version))
     pipe.send(moved)
 

@@ -95,7 +95,7 @@ def test_only_the_release_that_is_meant_is_ended_and_once(releases: Releases, re
 def test_an_alias_that_a_killed_process_left_is_no_release(releases: Releases, registry: ModelRegistry) -> None:
     started = releases.start("2", "Let it in.", weight=0.1, shadow=False)
     releases.end(started.id, "2", "rolled_back", "It errs.")
-    registry.set_alias("canary", "2")
+    registry.point("canary", "2")
     assert releases.current() is None
 
 

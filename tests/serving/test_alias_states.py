@@ -158,7 +158,7 @@ def test_a_champion_that_was_deleted_is_served_on_and_missed_loudly(
         following = _wait_for(client, "gone", second)
         assert following["version"] is None
         assert following["reason"] in caplog.text
-        registry.promote("1", "The one before.")
+        _carry_out(following["reason"], "rollback")
         _wait_for(client, "followed", "1")
 
 

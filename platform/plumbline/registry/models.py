@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plumbline import paths
-from plumbline.errors import MissingInputError
+from plumbline.errors import IntegrityError, MissingInputError
 from plumbline.locks import exclusive
 from plumbline.registry.audit import AuditEntry, AuditLog
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE, local_content
@@ -35,7 +35,7 @@ from plumbline.registry.names import (
     TAG_SNAPSHOT,
     TAG_VERDICT,
 )
-from plumbline.registry.promotable import require_loadable, require_verdict
+from plumbline.registry.promotable import require_loadable, require_verdict, uncovered_because
 from plumbline.registry.tracking import Tracking
 from plumbline.registry.versions import LoadedModel, ModelVersion, Versions
 from plumbline.settings import Settings
@@ -117,13 +117,12 @@ class ModelRegistry(Versions):
         self._log("register", version, reason, {})
         return version
 
-    def set_alias(self, alias: str, version: str) -> None:
-        """Points an alias to a version that is there."""
-        self._client.set_registered_model_alias(self._name, alias, version)
-
-    def remove_alias(self, alias: str) -> None:
-        """Takes an alias away."""
-        self._client.delete_registered_model_alias(self._name, alias)
+    def point(self, alias: str, version: str | None) -> None:
+        """Points an alias to a version that is there, or takes it away."""
+        if version is not None:
+            self._client.set_registered_model_alias(self._name, alias, version)
+        elif self.version_of(alias) is not None:
+            self._client.delete_registered_model_alias(self._name, alias)
 
     def challenge(self, version: str) -> None:
         """Points `challenger` to the version.
@@ -132,7 +131,7 @@ class ModelRegistry(Versions):
             MissingInputError: There is no such version.
         """
         self.get(version)
-        self._client.set_registered_model_alias(self._name, CHALLENGER, version)
+        self.point(CHALLENGER, version)
 
     def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
         """Adds facts to a version."""
@@ -171,27 +170,27 @@ class ModelRegistry(Versions):
         tags = found.tags
         with self.changing():
             champion = self.version_of(CHAMPION)
-            if champion is not None and champion != version:
-                self._client.set_registered_model_alias(self._name, PREVIOUS, champion)
+            self._point_previous(version, champion)
             self._stamp(version, TAG_PROMOTED_AT)
             self.remove_tags(version, [TAG_ROLLED_BACK_AT, TAG_REJECTED_AT])
-            self.set_alias(CHAMPION, version)
+            self.point(CHAMPION, version)
             for alias in (CHALLENGER, CANARY, SHADOW):
                 if self.version_of(alias) == version:
-                    self._client.delete_registered_model_alias(self._name, alias)
+                    self.point(alias, None)
         parity = {"parity": json.loads(tags[TAG_PARITY])} if TAG_PARITY in tags else {}
         about = {"before": champion, "override_gate": override_gate, **parity, **(numbers or {})}
         self._log("promote", version, reason, about)
 
     def reject(self, version: str, reason: str, *, numbers: Mapping[str, Any] | None = None) -> None:
-        """Records that a version stays out; it loses the alias `challenger` if it has it."""
-        if self.version_of(CHALLENGER) == version:
-            self._client.delete_registered_model_alias(self._name, CHALLENGER)
+        """Records that a version stays out; it loses the aliases `challenger` and `previous` if it has them."""
+        for alias in (CHALLENGER, PREVIOUS):
+            if self.version_of(alias) == version:
+                self.point(alias, None)
         self._stamp(version, TAG_REJECTED_AT)
         self._log("reject", version, reason, numbers or {})
 
     def rollback(self, reason: str) -> str:
-        """Makes the previous champion champion again.
+        """Makes the previous champion champion again, also where the champion was deleted or named by other means.
 
         `previous` then points to the champion before that one (versions that were rolled back are passed over),
         so that a second rollback goes further back and never returns to the version that was just removed.
@@ -200,25 +199,30 @@ class ModelRegistry(Versions):
             The version that is champion now.
 
         Raises:
-            MissingInputError: There is no previous champion.
+            MissingInputError: There is no previous champion, or its files are not there as they were registered.
         """
         with self.changing():
-            removed, target = self.version_of(CHAMPION), self.version_of(PREVIOUS)
-            if removed is None or target is None or target == removed:
+            removed = self.version_of(CHAMPION)
+            target = self._to_return_to(removed)
+            if target is None:
                 raise MissingInputError(
                     "There is no previous champion to return to. `plumbline models list` shows the versions; "
                     "promote one of them with `plumbline models promote VERSION --reason ...`."
                 )
-            self._stamp(removed, TAG_ROLLED_BACK_AT)
+            try:
+                require_loadable(self.fetch(target))
+            except (MissingInputError, IntegrityError) as error:
+                raise MissingInputError(
+                    f"The champion before, version {target}, cannot be served: `plumbline models card {target}` says "
+                    "why. Promote another with `plumbline models promote VERSION --reason ...`."
+                ) from error
+            if removed is not None:
+                self._stamp(removed, TAG_ROLLED_BACK_AT)
             self.remove_tags(target, [TAG_ROLLED_BACK_AT, TAG_REJECTED_AT])
             if TAG_PROMOTED_AT not in self.get(target).tags:  # it had its alias from somebody else's hands
                 self._stamp(target, TAG_PROMOTED_AT)
-            self._client.set_registered_model_alias(self._name, CHAMPION, target)
-            before = self._champion_before(target, {removed, target})
-            if before is None:
-                self._client.delete_registered_model_alias(self._name, PREVIOUS)
-            else:
-                self._client.set_registered_model_alias(self._name, PREVIOUS, before)
+            self.point(CHAMPION, target)
+            self.point(PREVIOUS, self._last_promoted({removed, target}, before=target))
         self._log("rollback", target, reason, {"removed": removed})
         return target
 
@@ -226,19 +230,35 @@ class ModelRegistry(Versions):
         """Registrations, promotions, rejections and rollbacks of this model, oldest first."""
         return [entry for entry in self._audit.read(what=_CHANGES) if entry.subject.startswith(f"{self._name}/")]
 
-    def _champion_before(self, version: str, without: set[str]) -> str | None:
-        """The version that was promoted last before `version` was, and was not rolled back since."""
+    def _point_previous(self, version: str, champion: str | None) -> None:
+        """To the champion so far, of which nobody has said that it may be served where it was named by other means."""
+        if champion is not None and champion != version and uncovered_because(self.get(champion).tags) is None:
+            self.point(PREVIOUS, champion)
+        elif champion != version or self.version_of(PREVIOUS) == version:
+            self.point(PREVIOUS, self._last_promoted({version, champion}))
+
+    def _to_return_to(self, champion: str | None) -> str | None:
+        """What a rollback makes the champion. `previous` says so only where the champion was promoted after it."""
+        previous = self.version_of(PREVIOUS)
+        if previous == champion:
+            previous = None
+        if previous is not None and champion is not None and TAG_PROMOTED_AT in self.get(champion).tags:
+            return previous
+        return self._last_promoted({champion}, before=champion) or previous
+
+    def _last_promoted(self, without: set[str | None], before: str | None = None) -> str | None:
+        """The version that was promoted last (before another was, if it was), and neither rolled back nor rejected."""
         versions = {found.version: found.tags for found in self.list()}
-        limit = versions[version].get(TAG_PROMOTED_AT, "")
-        earlier = [
+        limit = versions.get(before or "", {}).get(TAG_PROMOTED_AT)
+        promoted = [
             (tags[TAG_PROMOTED_AT], number)
             for number, tags in versions.items()
             if number not in without
-            and TAG_ROLLED_BACK_AT not in tags
             and TAG_PROMOTED_AT in tags
-            and tags[TAG_PROMOTED_AT] < limit
+            and uncovered_because(tags) is None
+            and (limit is None or tags[TAG_PROMOTED_AT] < limit)
         ]
-        return max(earlier)[1] if earlier else None
+        return max(promoted)[1] if promoted else None
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

@@ -150,8 +150,8 @@ class Releases:
                     TAG_LIMITS: limits.model_dump_json(),
                 },
             )
-            self._point(CANARY, version if weight is not None else None)
-            self._point(SHADOW, version if shadow else None)
+            self._registry.point(CANARY, version if weight is not None else None)
+            self._registry.point(SHADOW, version if shadow else None)
         kind = {"canary": weight is not None, "shadow": shadow, "weight": weight or 0.0}
         numbers = {"release": release_id, **kind, "limits": limits.model_dump(mode="json")}
         self._log("start", version, reason, numbers)
@@ -168,7 +168,7 @@ class Releases:
         with self._answering(), self._registry.changing():
             release = self.require_current()
             self._registry.set_tags(release.version, {TAG_WEIGHT: repr(weight)})
-            self._point(CANARY, release.version)
+            self._registry.point(CANARY, release.version)
         before = release.weight if release.canary else 0.0
         self._log("set-weight", release.version, reason, {"release": release.id, "before": before, "weight": weight})
         return self._known(release.version)
@@ -280,13 +280,7 @@ class Releases:
         self._registry.set_tags(release.version, facts)
         for alias in (CANARY, SHADOW):
             if self._registry.version_of(alias) == release.version:
-                self._point(alias, None)
-
-    def _point(self, alias: str, version: str | None) -> None:
-        if version is not None:
-            self._registry.set_alias(alias, version)
-        elif self._registry.version_of(alias) is not None:
-            self._registry.remove_alias(alias)
+                self._registry.point(alias, None)
 
     def _known(self, version: str) -> Release:
         release = self.latest_of(version)
