@@ -123,13 +123,13 @@ def test_a_snapshot_that_is_none_is_unreadable(client: TestClient, snapshot: str
 
 
 def test_an_alert_about_another_model_is_told_and_queues_nothing(settings: Settings, client: TestClient) -> None:
-    labels = {"alertname": "PostingDrift", "model": "no such model"}
+    labels = {"alertname": "PostingDrift", "model": "no-such-model"}
     [answer] = _send(client, _alert(labels=labels))
     assert (answer["action"], answer["retraining"]) == ("other_model", None)
     assert "This controller retrains posting-classifier" in answer["why"]
     assert client.get("/status").json()["retrainings"] == []
     # What the answer says would retrain it.
-    other = load_settings(home=settings.home / "other", tracking={"model_name": "no such model"})
+    other = load_settings(home=settings.home / "other", tracking={"model_name": "no-such-model"})
     state = open_state(other)
     with TestClient(create_app(other, state, Loop(other, state, BlockedTrainer()))) as controller:
         assert _actions(_send(controller, _alert(labels=labels))) == ["retraining"]

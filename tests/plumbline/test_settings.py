@@ -34,12 +34,30 @@ def test_file_sets_fields_and_the_environment_wins(monkeypatch: pytest.MonkeyPat
         ("PLUMBLINE_SERVING__PRT", "1", "Did you mean PLUMBLINE_SERVING__PORT?"),
         ("PLUMBLINE_HOEM", "x", "Did you mean PLUMBLINE_HOME?"),
         ("PLUMBLINE_SERVING__PORT", "many", "PLUMBLINE_SERVING__PORT has a wrong value"),
+        # MLflow would refuse it after the training.
+        ("PLUMBLINE_TRACKING__MODEL_NAME", "team/classifier", "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_TRACKING__MODEL_NAME", "classifier:2", "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_TRACKING__MODEL_NAME", "classifier-", "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_TRACKING__MODEL_NAME", "x" * 64, "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_TRACKING__MODEL_NAME", "classifier\n", "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_SERVING__MODELS", '{"team/classifier": {}}', "a model's name has 1 to 63 letters"),
+        ("PLUMBLINE_SERVING__MODEL_ALIAS", "v2", "an alias has letters"),
+        ("PLUMBLINE_SERVING__MODEL_ALIAS", "latest", "an alias has letters"),
+        ("PLUMBLINE_SERVING__MODEL_ALIAS", "3", "an alias has letters"),
+        ("PLUMBLINE_SERVING__MODELS", '{"other": {"alias": "a b"}}', "an alias has letters"),
     ],
 )
 def test_wrong_variables_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=sentence.replace("?", r"\?")):
         load_settings()
+
+
+def test_names_that_mlflow_takes_are_taken() -> None:
+    names = ("a", "posting-classifier", "Team.Jobs_2", "x" * 63)
+    served = {name: {"alias": "stable-1"} for name in names}
+    assert list(load_settings(serving={"models": served}).serving.models) == list(names)
+    assert [load_settings(tracking={"model_name": name}).tracking.model_name for name in names] == list(names)
 
 
 def test_unknown_key_in_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

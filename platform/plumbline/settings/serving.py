@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.names import AliasName, ModelName
 from plumbline.settings.serving_access import AccessSettings
 from plumbline.settings.serving_http import HttpSettings
 from plumbline.settings.serving_log import PredictionLogSettings
@@ -35,7 +36,7 @@ class ServingSettings(BaseModel):
     features_budget_ms: float = Field(default=20.0, gt=0)
     """Slice of the budget that the online features may take before defaults replace them, milliseconds."""
 
-    model_alias: str = "champion"
+    model_alias: AliasName = "champion"
     """Alias of the registered model that is served."""
 
     follow: Literal["covered", "any"] = "covered"
@@ -113,7 +114,9 @@ class ServingSettings(BaseModel):
     access: AccessSettings = Field(default_factory=AccessSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: PredictionLogSettings = Field(default_factory=PredictionLogSettings)
-    models: dict[str, ServedModelSettings] = Field(default_factory=dict)
+    models: dict[ModelName, ServedModelSettings] = Field(
+        default_factory=dict, json_schema_extra={"additionalProperties": False}
+    )
     """Registered models that are served beside `tracking.model_name`, by name."""
 
     release: ReleaseSettings = Field(default_factory=ReleaseSettings)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.names import AliasName
+
 
 class ServedModelSettings(BaseModel):
     """A registered model that is served beside the default one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    alias: str = "champion"
+    alias: AliasName = "champion"
     """Alias that is served."""
 
     latency_budget_ms: float = Field(default=50.0, gt=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings.names import ModelName
+
 
 class TrackingSettings(BaseModel):
     """Settings of MLflow tracking and registry."""
@@ -16,7 +18,7 @@ class TrackingSettings(BaseModel):
     experiment: str = "postings"
     """Experiment that training runs belong to."""
 
-    model_name: str = "posting-classifier"
+    model_name: ModelName = "posting-classifier"
     """Name of the registered model that the aliases belong to."""
 
     artifact_root: str | None = None
