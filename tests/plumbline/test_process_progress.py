@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from plumbline.process import progress
-from plumbline.process.progress import shown
+from plumbline.process.progress import innermost, shown
 
 
 @pytest.fixture
@@ -54,3 +54,16 @@ def test_an_error_passes_and_the_display_ends(quick: None) -> None:
 
     with pytest.raises(ValueError, match="mine"):
         fail()
+
+
+@pytest.mark.parametrize(
+    ("line", "inside"),
+    [
+        ("Pipeline training ... 90 s  train", "train"),
+        ("Compare ... 30 s  Read ... 4 s  200 of 1,000 pairs", "200 of 1,000 pairs"),
+        ("Apply definitions ... 2 s", "Apply definitions"),
+        ("Read the snapshot: 3.5 s", "Read the snapshot: 3.5 s"),
+    ],
+)
+def test_what_another_process_shows_is_said_once(line: str, inside: str) -> None:
+    assert innermost(line) == inside

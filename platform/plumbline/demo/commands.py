@@ -19,6 +19,7 @@ from plumbline.process.children import plumbline_line
 from plumbline.process.lines import LogLines
 from plumbline.process.marks import RUN_VARIABLE
 from plumbline.process.patience import Patience, processor_seconds
+from plumbline.process.progress import innermost
 
 _ERRORS: dict[int, type[PlumblineError]] = {
     kind.exit_code: kind for kind in (UserError, GateRefusedError, DependencyError, IntegrityError)
@@ -181,7 +182,7 @@ def _last_line(log: Path) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return innermost(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
 def _error_of(arguments: tuple[str, ...], code: int, log: Path) -> PlumblineError:

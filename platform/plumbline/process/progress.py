@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,15 @@ _LOOK_SECONDS = 0.5
 _FIRST_SECONDS = 2.0
 _PAUSES = (8.0, 20.0, 30.0)
 """Between lines where there is no terminal: a log wants a sign of life, not a film. The last one repeats."""
+
+_LINE = re.compile(r"(?P<text>.+?) \.\.\. \d+ s(?:  (?P<inside>.+))?")
+
+
+def innermost(line: str) -> str:
+    """What goes on inside, of a line that another process shows of itself; any other line as it is."""
+    while match := _LINE.fullmatch(line):
+        line = match["inside"] or match["text"]
+    return line
 
 
 class Running:
