@@ -10,6 +10,7 @@ from monitoring.detector import Finding, severity_of
 from monitoring.evidence import Slice
 from monitoring.window import Window
 from plumbline.alerts.webhook import Alert, AlertName, build_alert
+from plumbline.settings import Settings
 
 _MOST_NAMED = 3
 _CRITICAL = 2.0
@@ -26,7 +27,7 @@ class Subject:
         snapshot: Postings that were looked at.
         window: When they were posted.
         policy: Drift policy.
-        runbook: Where to read what to do.
+        runbook_url: Where to read what to do.
         report: Page with the details, or nothing.
     """
 
@@ -35,7 +36,7 @@ class Subject:
     snapshot: str
     window: Window
     policy: str
-    runbook: str
+    runbook_url: str
     report: str = ""
 
     @property
@@ -50,7 +51,7 @@ class Subject:
             "snapshot_id": self.snapshot,
             "window_start": self.window.start.isoformat(),
             "window_end": self.window.end.isoformat(),
-            "runbook": self.runbook,
+            "runbook_url": self.runbook_url,
             **({"report": self.report} if self.report else {}),
         }
 
@@ -86,6 +87,11 @@ def failure_of(reason: str, subject: Subject) -> Alert:
         annotations={"summary": f"The monitor could not judge {subject.window}: {reason}", **subject.annotations},
         starts_at=datetime.now(UTC),
     )
+
+
+def runbook_url(settings: Settings, page: str) -> str:
+    """Where to read what to do: a page of the documentation, at the installation's address for it."""
+    return page if "://" in page else settings.monitoring.runbook_base_url + page
 
 
 def describe(finding: Finding) -> str:

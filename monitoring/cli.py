@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from plumbline.errors import PlumblineError, UserError
 from plumbline.instants import parse_instant
 from plumbline.model.class_names import titled
 from plumbline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from monitoring.sending import Receivers
 
 app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
 app.command("rules")(rules)
@@ -40,15 +43,20 @@ def run(
     labels_as_of: Annotated[
         str | None, typer.Option(help="Use labels that had arrived by then; the window's end by default.")
     ] = None,
-    alert_url: Annotated[str | None, typer.Option(help="Where alerts are sent to; the setting's by default.")] = None,
+    alert_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Where alerts are sent to; monitoring.receivers by default. May be given several times."),
+    ] = None,
     policy: PolicyOption = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Make Evidently's pages.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Judges windows of a snapshot. Exit code 0 whether or not there are alerts; 4 where one was not delivered."""
 
+    from monitoring.sending import receivers_of, send
+
     settings = load_settings()
-    url = alert_url or settings.monitoring.alert_url
+    receivers = receivers_of(settings, alert_url)
     if last is None:
         if until is not None:
             raise UserError("--until goes with --last, as in --last 14d --until 2026-06-08.")
@@ -56,7 +64,7 @@ def run(
     elif start or end or window:
         raise UserError("Give --last, or --start and --end, or --window: one of them.")
     else:
-        windows = [_last_window(settings, last, until, snapshot=snapshot, url=url)]
+        windows = [_last_window(settings, last, until, snapshot=snapshot, receivers=receivers)]
     results, alerts = _judge(
         settings,
         snapshot=snapshot,
@@ -65,13 +73,11 @@ def run(
         policy_name=policy or settings.monitoring.policy,
         labels_as_of=None if labels_as_of is None else parse_instant(labels_as_of),
         html=html,
-        url=url,
+        receivers=receivers,
     )
-    from monitoring.sending import send
-
     undelivered: PlumblineError | None = None
     try:
-        send(settings, alerts, url=url)
+        send(settings, alerts, receivers)
     except PlumblineError as error:
         undelivered = error
     _print_windows(results, single=not window, as_json=as_json)
@@ -258,7 +264,7 @@ def _windows(start: str | None, end: str | None, texts: list[str] | None) -> lis
     return [Window(parse_instant(start), parse_instant(end))]
 
 
-def _last_window(settings: Settings, last: str, until: str | None, *, snapshot: str, url: str | None) -> Any:
+def _last_window(settings: Settings, last: str, until: str | None, *, snapshot: str, receivers: Receivers) -> Any:
     """The window of `--last`; a store that cannot say where it ends is a failed monitor, and says so by an alert."""
     from datetime import UTC, datetime
 
@@ -274,11 +280,11 @@ def _last_window(settings: Settings, last: str, until: str | None, *, snapshot: 
         return Window.last_before(length, newest_posting(settings, snapshot))
     except Exception as error:
         wanted = Window.last_before(length, datetime.now(UTC))
-        report_failure(settings, error, windows=[wanted], snapshot=snapshot, url=url)
+        report_failure(settings, error, windows=[wanted], snapshot=snapshot, receivers=receivers)
         raise
 
 
-def _judge(settings: Settings, *, url: str | None, **what: Any) -> tuple[list[dict[str, Any]], list[Any]]:
+def _judge(settings: Settings, *, receivers: Receivers, **what: Any) -> tuple[list[dict[str, Any]], list[Any]]:
     """Results and alerts of the windows; a monitor that fails says so by an alert before its error goes on."""
     from monitoring.failure import report_failure
     from monitoring.job import judge_windows
@@ -287,7 +293,7 @@ def _judge(settings: Settings, *, url: str | None, **what: Any) -> tuple[list[di
         with step(f"Judge {len(what['windows'])} window{'s' if len(what['windows']) > 1 else ''}"):
             return judge_windows(settings, **what)
     except Exception as error:
-        report_failure(settings, error, windows=what["windows"], snapshot=what["snapshot"], url=url)
+        report_failure(settings, error, windows=what["windows"], snapshot=what["snapshot"], receivers=receivers)
         raise
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from monitoring.alerting import Subject, failure_of
-from monitoring.sending import send
+from monitoring.alerting import Subject, failure_of, runbook_url
+from monitoring.sending import Receivers, send
 from monitoring.window import Window
 from plumbline.errors import PlumblineError
 from plumbline.settings import Settings
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def report_failure(
-    settings: Settings, error: Exception, *, windows: list[Window], snapshot: str, url: str | None
+    settings: Settings, error: Exception, *, windows: list[Window], snapshot: str, receivers: Receivers
 ) -> None:
     """Writes down and sends a `MonitorFailed` alert; the error itself is for the caller to raise.
 
@@ -26,10 +26,10 @@ def report_failure(
         snapshot=snapshot,
         window=windows[0],
         policy=settings.monitoring.policy,
-        runbook="docs/monitoring.md#a-monitor-has-failed",
+        runbook_url=runbook_url(settings, "docs/monitoring.md#a-monitor-has-failed"),
     )
     reason = str(error) if isinstance(error, PlumblineError) else f"{type(error).__name__}: {error}"
     try:
-        send(settings, [failure_of(reason, subject)], url=url)
+        send(settings, [failure_of(reason, subject)], receivers)
     except PlumblineError as undelivered:
         _log.warning("The alert of the failed monitor was not delivered either: %s", undelivered)

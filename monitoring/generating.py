@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from plumbline.cli.output import JsonOption, print_rows
 from plumbline.errors import UserError
+from plumbline.settings import load_settings
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; made if it is not there.")]
 
@@ -22,16 +23,24 @@ def rules(
     monitor_interval: Annotated[int, typer.Option(help="Seconds between two monitor runs.")] = 86400,
     retraining_limit: Annotated[int, typer.Option(help="Seconds that a retraining may take.")] = 7200,
     component: Annotated[
-        list[str] | None, typer.Option("--component", help="What is to be up; may be given several times.")
+        list[str] | None,
+        typer.Option("--component", help="What is to be up; may be given several times. Default: all that runs there."),
     ] = None,
     parameters: Annotated[
         bool, typer.Option("--parameters/--without-parameters", help="Write parameters.yaml beside the rules.")
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes Prometheus' recording and alerting rules. The same options write the same files."""
+    """Writes Prometheus' recording and alerting rules, and without --namespace a configuration that goes with them.
+
+    The same options and settings write the same files.
+    """
+    from monitoring.rules import laptop
     from monitoring.rules.files import write_rules
     from monitoring.rules.parameters import COMPONENTS, Parameters
+
+    settings = load_settings()
+    on_one_machine = parameters and not namespace
 
     given: dict[str, Any] = {
         "namespace": namespace,
@@ -39,14 +48,18 @@ def rules(
         "availability_objective": availability_objective,
         "monitor_interval_seconds": monitor_interval,
         "retraining_limit_seconds": retraining_limit,
-        "components": tuple(component or COMPONENTS),
+        "components": tuple(component or (laptop.COMPONENTS if on_one_machine else COMPONENTS)),
     }
     try:
         chosen = Parameters(**given)
     except ValidationError as error:
         found = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
         raise UserError(f"The rules cannot be written so: {found}.") from error
-    _print_files(write_rules(out, chosen if parameters else None), as_json=as_json)
+    files = write_rules(out, chosen if parameters else None, settings.monitoring.runbook_base_url)
+    if on_one_machine:
+        files.append(out / laptop.CONFIG_FILE)
+        files[-1].write_text(laptop.prometheus_config(settings, chosen.components), encoding="utf-8")
+    _print_files(files, as_json=as_json)
 
 
 def dashboards(out: OutOption, as_json: JsonOption = False) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring import alerting, evidence
-from monitoring.alerting import Evidence, Subject
+from monitoring.alerting import Evidence, Subject, runbook_url
 from monitoring.calibration_cache import CalibrationCache
 from monitoring.columns import WEEK
 from monitoring.detector import Detector, Finding
@@ -202,7 +202,7 @@ class Monitor:
             snapshot=self._served.snapshot_id,
             window=window,
             policy=self._policy.name,
-            runbook=self._policy.runbook,
+            runbook_url=runbook_url(self._settings, self._policy.runbook),
             report=report,
         )
 

@@ -93,7 +93,7 @@ class DriftPolicy(_Strict):
     """Smallest changes that matter."""
 
     runbook: str = "docs/monitoring.md#an-alert-has-been-raised"
-    """Where an alert sends its reader."""
+    """Where an alert sends its reader: a path below `monitoring.runbook_base_url`, or an address."""
 
 
 def load_policy(name_or_path: str) -> DriftPolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from monitoring.shared import open_monitoring_store
@@ -10,7 +11,9 @@ from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import Alert, build_message
 from plumbline.errors import DependencyError
 from plumbline.settings import Settings
+from plumbline.settings.monitoring import AlertReceiver
 
+Receivers = Sequence[AlertReceiver]
 _log = logging.getLogger(__name__)
 
 
@@ -20,38 +23,42 @@ def outbox(settings: Settings) -> AlertOutbox:
     policy = DeliveryPolicy(
         attempts=monitoring.delivery_attempts,
         timeout_seconds=monitoring.delivery_timeout_seconds,
-        form=monitoring.alert_format,
-        token_file=monitoring.alert_token_file,
         active_for=timedelta(hours=monitoring.alert_active_hours),
     )
-    return AlertOutbox(open_monitoring_store(settings), policy)
+    return AlertOutbox(open_monitoring_store(settings), policy, receivers=monitoring.receivers)
 
 
-def send(settings: Settings, alerts: list[Alert], *, url: str | None) -> list[str]:
+def receivers_of(settings: Settings, urls: Sequence[str] | None) -> Receivers:
+    """Those at the addresses, known ones with their tokens and formats; without addresses, all that are known."""
+    known = {receiver.url: receiver for receiver in settings.monitoring.receivers}
+    return [known.get(url, AlertReceiver(url=url)) for url in urls] if urls else list(known.values())
+
+
+def send(settings: Settings, alerts: list[Alert], receivers: Receivers) -> list[str]:
     """Writes the alerts down and sends them, after those that still wait from earlier runs.
 
     Args:
         settings: Where the outbox lies and who receives.
         alerts: Alerts of one run; none sends what waits only.
-        url: Receiver; None writes the alerts down as a record only.
+        receivers: Who they are for; none writes the alerts down as a record only.
 
     Returns:
         Keys of the delivered messages.
 
     Raises:
-        DependencyError: The receiver did not take them; they are kept, unless the store is away too.
-        UserError: The receiver refused them, or the address is none.
+        DependencyError: A receiver did not take them; they are kept, unless the store is away too.
+        UserError: A receiver refused them, or its address is none.
     """
     box = outbox(settings)
     if alerts:
         message = build_message(alerts, receiver=settings.monitoring.alert_receiver)
         try:
-            box.write(message, url=url)
+            box.write(message, receivers)
         except DependencyError as error:
             # The store is away. That may be the very thing that the alert is about: it must not wait for it.
-            if url is None:
+            if not receivers:
                 raise
             _log.warning("The alert is sent without being kept: %s", error)
-            box.send_now(message, url=url)
+            box.send_now(message, receivers)
             return []
     return box.flush()

@@ -32,22 +32,23 @@ def all_alerts() -> list[Alert]:
     return [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
 
 
-def rule_files(parameters: Parameters | None) -> dict[str, str]:
+def rule_files(parameters: Parameters | None, runbooks: str = "") -> dict[str, str]:
     """Text by file name; the same input gives the same text.
 
     Args:
         parameters: What differs between installations; None leaves them out, as the chart writes its own.
+        runbooks: Address before `docs/...`.
     """
-    content = {name: dump(groups) for name, groups in rule_groups().items()}
+    content = {name: dump(groups, runbooks) for name, groups in rule_groups().items()}
     if parameters is not None:
-        content[PARAMETERS_FILE] = dump([parameters_group(parameters)])
+        content[PARAMETERS_FILE] = dump([parameters_group(parameters)], runbooks)
     return content
 
 
-def write_rules(folder: Path, parameters: Parameters | None) -> list[Path]:
+def write_rules(folder: Path, parameters: Parameters | None, runbooks: str = "") -> list[Path]:
     """Writes the rule files into a folder, made if it is not there; other files in it are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = rule_files(parameters)
+    content = rule_files(parameters, runbooks)
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in content]

@@ -22,7 +22,7 @@ class Record:
     expr: str
     labels: dict[str, str] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, _runbooks: str = "") -> dict[str, Any]:
         """Prometheus' form."""
         return {"record": self.name, "expr": self.expr, **({"labels": self.labels} if self.labels else {})}
 
@@ -54,8 +54,8 @@ class Alert:
         """Anchor of the heading in the runbook."""
         return (self.section or self.name).lower().replace(" ", "-")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Prometheus' form."""
+    def to_dict(self, runbooks: str = "") -> dict[str, Any]:
+        """Prometheus' form; `runbooks` is the address before `docs/...`."""
         return {
             "alert": self.name,
             "expr": self.expr,
@@ -64,7 +64,7 @@ class Alert:
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook": f"{RUNBOOK}#{self.anchor}",
+                "runbook_url": f"{runbooks}{RUNBOOK}#{self.anchor}",
             },
         }
 
@@ -83,10 +83,10 @@ class Group:
     rules: Sequence[Alert | Record]
     interval: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Prometheus' form."""
+    def to_dict(self, runbooks: str = "") -> dict[str, Any]:
+        """Prometheus' form; `runbooks` is the address before `docs/...`."""
         head = {"name": self.name, **({"interval": self.interval} if self.interval else {})}
-        return {**head, "rules": [rule.to_dict() for rule in self.rules]}
+        return {**head, "rules": [rule.to_dict(runbooks) for rule in self.rules]}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -101,7 +101,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def dump(groups: Sequence[Group]) -> str:
+def dump(groups: Sequence[Group], runbooks: str = "") -> str:
     """A rules file."""
-    content = {"groups": [group.to_dict() for group in groups]}
+    content = {"groups": [group.to_dict(runbooks) for group in groups]}
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=4096, allow_unicode=True)

@@ -112,7 +112,9 @@ def test_the_loop_and_alertmanager_have_one_token(usual: Render) -> None:
     file = receiver["webhook_configs"][0]["http_config"]["authorization"]["credentials_file"]
     settings = yaml.safe_load(usual.one("ConfigMap", "-settings")["data"]["plumbline.yaml"])
     assert settings["controller"]["access"] == {"required": True, "token_file": file}
-    assert "alert_token_file" not in settings["monitoring"], "the monitors speak to Alertmanager"
+    [spoken_to] = settings["monitoring"]["receivers"]
+    assert spoken_to["format"] == "alertmanager", "the monitors speak to Alertmanager"
+    assert "token_file" not in spoken_to
     assert {_token_of(usual, name) for name in ("-controller", "-alertmanager")} == {
         (str(Path(file).parent), "pl-plumbline-controller-token", Path(file).name)
     }
@@ -123,9 +125,10 @@ def test_the_loop_and_alertmanager_have_one_token(usual: Render) -> None:
 def test_without_an_alertmanager_the_monitors_show_the_token() -> None:
     rendered = render({"alertmanager": {"enabled": False}})
     monitoring = yaml.safe_load(rendered.one("ConfigMap", "-settings")["data"]["plumbline.yaml"])["monitoring"]
-    assert monitoring["alert_url"].endswith("-controller:8090/webhook/alertmanager")
+    [receiver] = monitoring["receivers"]
+    assert receiver["url"].endswith("-controller:8090/webhook/alertmanager")
     folder, secret, name = _token_of(rendered, "-monitor", "CronJob")
-    assert monitoring["alert_token_file"] == f"{folder}/{name}"
+    assert receiver["token_file"] == f"{folder}/{name}"
     assert secret == "pl-plumbline-controller-token"
 
 

@@ -21,6 +21,7 @@ from plumbline import paths
 from plumbline.alerts.webhook import WebhookMessage, build_alert, build_message
 from plumbline.errors import PortBusyError
 from plumbline.settings import Settings, load_settings
+from plumbline.settings.monitoring import AlertReceiver
 
 
 def _free_port() -> int:
@@ -65,7 +66,7 @@ def test_results_of_one_pod_are_served_by_another_and_kept_while_the_store_is_aw
             model="m",
             version="1",
         )
-        outbox(monitor).write(_message(), url="http://controller/webhook")
+        outbox(monitor).write(_message(), [AlertReceiver(url="http://controller/webhook")])
         collector = ResultCollector(exporter)
         collector.refresh()
         text = _exposed(collector)

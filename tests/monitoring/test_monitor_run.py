@@ -95,7 +95,7 @@ def test_two_windows_one_process(command: CliRunner, watched: Settings, receiver
     assert datetime.fromisoformat(notes["since"]) == CHANGE
     assert "seniority" in notes["columns"]
     assert "board=" in notes["slices"]
-    assert notes["runbook"]
+    assert notes["runbook_url"] == "docs/monitoring.md#an-alert-has-been-raised"
 
     page = Path(drifted["report_html"])
     assert 100_000 < page.stat().st_size < 8_000_000

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
+from real_prometheus import Exposed, prometheus, query, served, wait_until
 from rule_cases import CASES, NAMESPACE, Case
 
 from monitoring.rules.files import all_alerts, rule_groups, write_rules
 from monitoring.rules.model import Alert, Group
 from monitoring.rules.parameters import Parameters
+from plumbline.settings import Settings
 
 RunPlumbline = Callable[..., subprocess.CompletedProcess[str]]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -118,6 +120,59 @@ def test_the_command_writes_what_the_chart_carries(run_plumbline: RunPlumbline, 
     assert {Path(row["file"]).name for row in json.loads(done.stdout)["rows"]} == set(rule_groups())
     chart = {path.name: path.read_text() for path in CHART_RULES.glob("*")}
     assert {path.name: path.read_text() for path in (tmp_path / "a" / "b").glob("*")} == chart
+
+
+def test_on_one_machine_nothing_fires_while_all_is_up(
+    run_plumbline: RunPlumbline, tmp_path: Path, settings: Settings, promtool: str
+) -> None:
+    """A real Prometheus with the configuration as written, only faster and without itself, whose port is another."""
+    pages = Exposed(settings, tmp_path).pages()
+    with (
+        served(lambda: {"metrics": pages["serving"]}) as serving,
+        served(lambda: {"metrics": pages["controller"]}) as controller,
+        served(lambda: {"metrics": pages["exporter"]}) as exporter,
+    ):
+        ports = {
+            "PLUMBLINE_SERVING__PORT": str(serving),
+            "PLUMBLINE_CONTROLLER__PORT": str(controller),
+            "PLUMBLINE_MONITORING__EXPORTER_PORT": str(exporter),
+            "PLUMBLINE_MONITORING__RUNBOOK_BASE_URL": "https://wiki.example/",
+        }
+        folder = tmp_path / "rules"
+        done = run_plumbline("monitor", "rules", "--out", str(folder), "--json", env=ports)
+        assert done.returncode == 0, done.stderr
+        command = [promtool, "check", "config", str(folder / "prometheus.yml")]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+        config = yaml.safe_load((folder / "prometheus.yml").read_text())
+        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        del config["scrape_configs"][0]
+        with prometheus(folder, config) as url:
+            wait_until(lambda: len(query(url, "up == 1")) == 3 and bool(query(url, "plumbline:component:expected")))
+            wait_until(lambda: query(url, "ALERTS") == [])  # pending ones are among them
+    assert "runbook_url: https://wiki.example/docs/observability.md#" in (folder / "serving.yaml").read_text()
+
+
+def test_on_one_machine_what_is_away_is_told(run_plumbline: RunPlumbline, tmp_path: Path, promtool: str) -> None:
+    done = run_plumbline("monitor", "rules", "--out", str(tmp_path / "rules"))
+    assert done.returncode == 0, done.stderr
+    down = (("Serving", "critical"), ("Controller", "critical"), ("Exporter", "warning"))
+    test = {
+        "expr": 'count by (alertname, severity) (ALERTS{alertstate="firing"})',
+        "eval_time": "10m",
+        "exp_samples": [
+            {"labels": f'{{alertname="{name}Down", severity="{severity}"}}', "value": 1} for name, severity in down
+        ],
+    }
+    series = [{"series": 'up{job="plumbline-prometheus"}', "values": "1x20"}]
+    tests = {
+        "rule_files": [str(path) for path in (tmp_path / "rules").glob("*.yaml")],
+        "tests": [{"input_series": series, "promql_expr_test": [test]}],
+    }
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(tests))
+    done = subprocess.run(
+        [promtool, "test", "rules", str(tmp_path / "tests.yaml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_command_says_which_option_is_wrong(run_plumbline: RunPlumbline, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from controller_process import free_port, until
 
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import Alert, build_alert, build_message
+from plumbline.settings.monitoring import AlertReceiver
 from plumbline.storage.folder import FolderStore
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -37,7 +38,7 @@ ANNOTATIONS = {
     "snapshot_id": "ab" * 32,
     "window_start": "2026-05-18T00:00:00+00:00",
     "window_end": "2026-06-01T00:00:00+00:00",
-    "runbook": "docs/monitoring.md",
+    "runbook_url": "docs/monitoring.md",
 }
 
 
@@ -120,8 +121,8 @@ def test_from_the_monitor_through_alertmanager_to_the_controller(servers: tuple[
     alert = _alert("1")
     message = build_message([alert], receiver="plumbline-controller")
     store = FolderStore(tmp_path / "monitoring")
-    lasting = AlertOutbox(store, DeliveryPolicy(form="alertmanager", active_for=timedelta(hours=26)))
-    lasting.write(message, url=alertmanager)
+    lasting = AlertOutbox(store, DeliveryPolicy(active_for=timedelta(hours=26)))
+    lasting.write(message, [AlertReceiver(url=alertmanager, format="alertmanager")])
     lasting.flush()
 
     status = _until(lambda: _status(controller))
@@ -138,10 +139,13 @@ def test_from_the_monitor_through_alertmanager_to_the_controller(servers: tuple[
     assert timedelta(hours=25) < left < timedelta(hours=26)
 
     # A run that finds the same again changes nothing; an alert whose time runs out is resolved.
-    lasting.write(message, url=alertmanager)
+    lasting.write(message, [AlertReceiver(url=alertmanager, format="alertmanager")])
     lasting.flush()
-    brief = AlertOutbox(store, DeliveryPolicy(form="alertmanager", active_for=timedelta(seconds=2)))
-    brief.write(build_message([_alert("2")], receiver="plumbline-controller"), url=alertmanager)
+    brief = AlertOutbox(store, DeliveryPolicy(active_for=timedelta(seconds=2)))
+    brief.write(
+        build_message([_alert("2")], receiver="plumbline-controller"),
+        [AlertReceiver(url=alertmanager, format="alertmanager")],
+    )
     brief.flush()
     actions = _until(lambda: (found := _actions(controller)).get("2") == "resolved" and found)
     assert actions == {"1": "retraining", "2": "resolved"}
@@ -151,8 +155,11 @@ def test_from_the_monitor_through_alertmanager_to_the_controller(servers: tuple[
 def test_the_token_is_exchanged_under_alertmanagers_eyes(servers: tuple[str, str], tmp_path: Path) -> None:
     alertmanager, controller = servers
     (tmp_path / "token").write_text(f"{OTHER}\n")
-    outbox = AlertOutbox(FolderStore(tmp_path / "monitoring"), DeliveryPolicy(form="alertmanager"))
-    outbox.write(build_message([_alert("1")], receiver="plumbline-controller"), url=alertmanager)
+    outbox = AlertOutbox(FolderStore(tmp_path / "monitoring"), DeliveryPolicy())
+    outbox.write(
+        build_message([_alert("1")], receiver="plumbline-controller"),
+        [AlertReceiver(url=alertmanager, format="alertmanager")],
+    )
     outbox.flush()
     assert _until(lambda: _status(controller, OTHER))["alerts"][0]["action"] == "retraining"
     assert httpx.get(f"{controller}/status", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401

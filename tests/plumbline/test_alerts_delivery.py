@@ -17,6 +17,7 @@ from plumbline.alerts.alertmanager import to_api
 from plumbline.alerts.delivery import AlertOutbox, DeliveryPolicy
 from plumbline.alerts.webhook import build_alert, build_message
 from plumbline.errors import DependencyError, UserError
+from plumbline.settings.monitoring import AlertReceiver
 from plumbline.settings.store import StoreSettings
 from plumbline.storage.folder import FolderStore
 from plumbline.storage.s3 import S3Store
@@ -77,7 +78,7 @@ def _message(version: str = "1"):
 
 def test_an_alert_arrives_and_is_kept_as_sent(tmp_path: Path, receiver: Receiver) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    outbox.write(_message(), url=receiver.url)
+    outbox.write(_message(), [AlertReceiver(url=receiver.url)])
     (sent,) = outbox.flush()
     assert receiver.bodies == [json.loads(_message().to_json())]
     assert sent.startswith("alerts/sent/")
@@ -87,7 +88,7 @@ def test_an_alert_arrives_and_is_kept_as_sent(tmp_path: Path, receiver: Receiver
 def test_a_receiver_that_stumbles_is_tried_again(tmp_path: Path, receiver: Receiver) -> None:
     receiver.codes = [503, 429]
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    outbox.write(_message(), url=receiver.url)
+    outbox.write(_message(), [AlertReceiver(url=receiver.url)])
     assert len(outbox.flush()) == 1
     assert len(receiver.bodies) == 1
 
@@ -95,18 +96,18 @@ def test_a_receiver_that_stumbles_is_tried_again(tmp_path: Path, receiver: Recei
 def test_without_a_receiver_the_alert_waits_and_goes_out_first_next_time(tmp_path: Path, receiver: Receiver) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     receiver.codes = [500] * QUICK.attempts
-    outbox.write(_message("1"), url=receiver.url)
+    outbox.write(_message("1"), [AlertReceiver(url=receiver.url)])
     with pytest.raises(DependencyError, match="It is kept as alerts/spool/"):
         outbox.flush()
     assert len(outbox.waiting()) == 1
-    outbox.write(_message("2"), url=receiver.url)
+    outbox.write(_message("2"), [AlertReceiver(url=receiver.url)])
     assert len(outbox.flush()) == 2
     assert [body["groupLabels"]["model_version"] for body in receiver.bodies] == ["1", "2"]
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    outbox.write(_message(), url="http://127.0.0.1:9/webhook")
+    outbox.write(_message(), [AlertReceiver(url="http://127.0.0.1:9/webhook")])
     with pytest.raises(DependencyError, match="did not take the alert") as caught:
         outbox.flush()
     assert caught.value.exit_code == 4
@@ -116,7 +117,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 def test_a_refused_alert_is_kept_and_not_tried_again(tmp_path: Path, receiver: Receiver) -> None:
     receiver.codes = [422]
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    outbox.write(_message(), url=receiver.url)
+    outbox.write(_message(), [AlertReceiver(url=receiver.url)])
     with pytest.raises(UserError, match="refused the alert"):
         outbox.flush()
     assert receiver.codes == []
@@ -127,7 +128,7 @@ def test_a_refused_alert_is_kept_and_not_tried_again(tmp_path: Path, receiver: R
 def test_a_message_that_cannot_be_sent_does_not_hold_up_others(tmp_path: Path, receiver: Receiver) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
     for version, url in (("1", "http://127.0.0.1:9/"), ("2", "http://127.0.0.1:9/"), ("3", receiver.url)):
-        outbox.write(_message(version), url=url)
+        outbox.write(_message(version), [AlertReceiver(url=url)])
     with pytest.raises(DependencyError):
         outbox.flush()
     assert [body["groupLabels"]["model_version"] for body in receiver.bodies] == ["3"]
@@ -137,14 +138,15 @@ def test_a_message_that_cannot_be_sent_does_not_hold_up_others(tmp_path: Path, r
 @pytest.mark.parametrize("url", ["controller:8090", "ftp://controller/webhook"])
 def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    outbox.write(_message(), url=url)
+    outbox.write(_message(), [AlertReceiver(url=url)])
     with pytest.raises(UserError, match="not an address"):
         outbox.flush()
+    assert outbox.waiting() == [], "no later run could send it either"
 
 
 def test_without_an_address_the_alert_is_a_record(tmp_path: Path) -> None:
     outbox = AlertOutbox(FolderStore(tmp_path), QUICK)
-    key = outbox.write(_message(), url=None)
+    [key] = outbox.write(_message(), [])
     assert key.startswith("alerts/sent/")
     assert (
         json.loads((tmp_path / key).read_text())["message"]["alerts"][0]["annotations"]["summary"]
@@ -154,11 +156,11 @@ def test_without_an_address_the_alert_is_a_record(tmp_path: Path) -> None:
 
 
 def test_an_alertmanager_gets_its_own_form(tmp_path: Path, receiver: Receiver) -> None:
-    policy = replace(QUICK, form="alertmanager", active_for=timedelta(hours=3))
+    policy = replace(QUICK, active_for=timedelta(hours=3))
     outbox = AlertOutbox(FolderStore(tmp_path), policy)
     base = receiver.url.removesuffix("/webhook")
     before = datetime.now(UTC)
-    outbox.write(_message(), url=f"{base}/")
+    outbox.write(_message(), [AlertReceiver(url=f"{base}/", format="alertmanager")])
     outbox.flush()
     assert receiver.paths == ["/api/v2/alerts"]
     [[alert]] = receiver.bodies
@@ -179,7 +181,7 @@ def test_what_waits_in_one_pod_is_sent_by_another(s3: Callable[[str], dict[str, 
     bucket = StoreSettings.model_validate(s3("alerts"))
     receiver.codes = [503] * QUICK.attempts
     first, second = (AlertOutbox(S3Store(bucket), QUICK) for _ in range(2))
-    first.write(_message(), url=receiver.url)
+    first.write(_message(), [AlertReceiver(url=receiver.url)])
     with pytest.raises(DependencyError):
         first.flush()
     assert len(second.waiting()) == 1
@@ -192,10 +194,10 @@ def test_what_waits_in_one_pod_is_sent_by_another(s3: Callable[[str], dict[str, 
 
 def test_a_token_is_shown_and_read_again_for_each_alert(tmp_path: Path, receiver: Receiver) -> None:
     file = tmp_path / "token"
-    outbox = AlertOutbox(FolderStore(tmp_path), replace(QUICK, token_file=file))
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK, receivers=[AlertReceiver(url=receiver.url, token_file=file)])
     for token in ("a" * 32, "b" * 32):
         file.write_text(f"{token}\nthe next one\n")
-        outbox.write(_message(), url=receiver.url)
+        outbox.write(_message(), [AlertReceiver(url=receiver.url)])
         outbox.flush()
     assert receiver.tokens == [f"Bearer {'a' * 32}", f"Bearer {'b' * 32}"]
     assert not any(b"a" * 32 in path.read_bytes() for path in (tmp_path / "alerts").rglob("*.json"))
@@ -204,16 +206,34 @@ def test_a_token_is_shown_and_read_again_for_each_alert(tmp_path: Path, receiver
 @pytest.mark.parametrize("fault", [401, 403, "missing", "empty"])
 def test_an_alert_waits_for_the_right_token(tmp_path: Path, receiver: Receiver, fault: int | str) -> None:
     file = tmp_path / "token"
-    outbox = AlertOutbox(FolderStore(tmp_path), replace(QUICK, token_file=file))
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK, receivers=[AlertReceiver(url=receiver.url, token_file=file)])
     if isinstance(fault, int):
         receiver.codes = [fault]
         file.write_text("wrong" * 6)
     elif fault == "empty":
         file.write_text("\n")
-    outbox.write(_message(), url=receiver.url)
-    with pytest.raises(DependencyError, match=r"It is kept as alerts/spool/.*ALERT_TOKEN_FILE"):
+    outbox.write(_message(), [AlertReceiver(url=receiver.url)])
+    with pytest.raises(
+        DependencyError, match=r"It is kept as alerts/spool/.*correct its token_file in monitoring.receivers"
+    ):
         outbox.flush()
     assert len(receiver.tokens) == (1 if isinstance(fault, int) else 0), "it is not tried again at once"
     file.write_text("right" * 6)
     assert len(outbox.flush()) == 1
     assert receiver.tokens[-1] == f"Bearer {'right' * 6}"
+
+
+def test_one_receiver_that_fails_does_not_stop_the_others(tmp_path: Path, receiver: Receiver) -> None:
+    base = receiver.url.removesuffix("/webhook")
+    addresses = ["http://127.0.0.1:9/a", f"{base}/chat", "http://127.0.0.1:9/b", f"{base}/webhook"]
+    receivers = [AlertReceiver(url=url) for url in addresses]
+    outbox = AlertOutbox(FolderStore(tmp_path), QUICK, receivers=receivers)
+    outbox.write(_message(), receivers)
+    with pytest.raises(DependencyError) as said:
+        outbox.flush()
+    assert receiver.paths == ["/chat", "/webhook"]
+    assert [str(said.value).count(f"{url} did not take") for url in addresses] == [1, 0, 1, 0]
+    assert len(outbox.waiting()) == 2
+    with pytest.raises(DependencyError, match=r"/a did not take.* http://127.0.0.1:9/b did not take"):
+        outbox.send_now(_message("2"), receivers)
+    assert receiver.paths == ["/chat", "/webhook"] * 2

@@ -87,7 +87,7 @@ def build_alert(
         severity: How bad it is.
         labels: What it is about (model, version, ...); they make its identity, so nothing that varies from
             one look to the next belongs here.
-        annotations: What a reader wants to know: summary, since, columns, slices, runbook.
+        annotations: What a reader wants to know: summary, since, columns, slices, runbook_url.
         starts_at: Since when, UTC.
         generator_url: Where its reader finds more.
     """

@@ -8,6 +8,23 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class AlertReceiver(BaseModel):
+    """Who alerts are sent to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    """Address of a controller's `/webhook/alertmanager`, a receiver of Alertmanager's webhook, or an Alertmanager."""
+
+    token_file: Path | None = None
+    """File with the bearer token that the receiver asks for (that of `controller.access.token_file`), on its first
+    line; read for each alert."""
+
+    format: Literal["webhook", "alertmanager"] = "webhook"
+    """What it takes: Alertmanager's webhook payload, or the API of an Alertmanager, at whose base address
+    `/api/v2/alerts` is."""
+
+
 class MonitoringSettings(BaseModel):
     """Settings of monitors and their alerts."""
 
@@ -16,17 +33,12 @@ class MonitoringSettings(BaseModel):
     policy: str = "default"
     """Drift policy: the name of one that comes with the platform, or a YAML file."""
 
-    alert_url: str | None = None
-    """Where alerts are sent to (a controller, a receiver in Alertmanager's webhook form, or an Alertmanager); None
-    writes them only."""
+    receivers: tuple[AlertReceiver, ...] = ()
+    """Who alerts are sent to, each of them; none writes them only."""
 
-    alert_token_file: Path | None = None
-    """File with the bearer token that `alert_url` asks for (that of `controller.access.token_file`), on its first line;
-    read for each alert."""
-
-    alert_format: Literal["webhook", "alertmanager"] = "webhook"
-    """What `alert_url` takes: Alertmanager's webhook payload (a controller), or the API of an Alertmanager, at whose
-    base address `/api/v2/alerts` is."""
+    runbook_base_url: str = ""
+    """Address before `docs/...` in an alert's `runbook_url`, as in `https://wiki.example/plumbline/`; empty gives the
+    path in the sources."""
 
     alert_active_hours: float = Field(default=26.0, gt=0)
     """How long an Alertmanager takes an alert for active unless it is sent again: a day between two runs of a daily

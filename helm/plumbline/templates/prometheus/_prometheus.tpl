@@ -48,7 +48,9 @@ groups:
 {{- $files := dict -}}
 {{- if .Values.prometheus.rules.enabled -}}
 {{- range $path, $_ := .Files.Glob "files/rules/*.yaml" -}}
-{{- $_ := set $files (printf "rules-%s" (base $path)) ($.Files.Get $path) -}}
+{{- $base := dig "monitoring" "runbook_base_url" "" $.Values.settings -}}
+{{- $text := $.Files.Get $path | replace "runbook_url: docs/" (printf "runbook_url: %sdocs/" $base) -}}
+{{- $_ := set $files (printf "rules-%s" (base $path)) $text -}}
 {{- end -}}
 {{- $_ := set $files "rules-parameters.yaml" (include "plumbline.prometheus.parameters" .) -}}
 {{- end -}}

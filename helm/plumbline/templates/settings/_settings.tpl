@@ -62,14 +62,14 @@ It holds no secret; it is the same for every role.
 {{- $_ := set $derived.monitoring "evidently_url" (printf "http://%s:%v" (include $name (dict "root" . "component" "evidently")) .Values.monitoring.evidently.service.port) -}}
 {{- end -}}
 {{- with (include "plumbline.alertmanager.url" .) -}}
-{{- $_ := set $derived.monitoring "alert_url" . -}}
-{{- $_ := set $derived.monitoring "alert_format" "alertmanager" -}}
+{{- $_ := set $derived.monitoring "receivers" (list (dict "url" . "format" "alertmanager")) -}}
 {{- else -}}
 {{- if .Values.controller.enabled -}}
-{{- $_ := set $derived.monitoring "alert_url" (include "plumbline.controller.webhook" .) -}}
+{{- $receiver := dict "url" (include "plumbline.controller.webhook" .) -}}
 {{- if .Values.controller.auth.required -}}
-{{- $_ := set $derived.monitoring "alert_token_file" (include "plumbline.controller.tokenFile" .) -}}
+{{- $_ := set $receiver "token_file" (include "plumbline.controller.tokenFile" .) -}}
 {{- end -}}
+{{- $_ := set $derived.monitoring "receivers" (list $receiver) -}}
 {{- end -}}
 {{- end -}}
 {{- if or .Values.kfp.enabled .Values.kfp.external.host -}}
