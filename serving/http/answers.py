@@ -8,6 +8,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class Root(BaseModel):
+    """What answers at this address."""
+
+    name: str
+    version: str
+    models: list[str] = Field(description="Names of the served models; the default model first.")
+    links: dict[str, str] = Field(description="Paths to go on from here.")
+
+
 class ModelReference(BaseModel):
     """The version that answered."""
 

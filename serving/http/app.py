@@ -7,23 +7,31 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plumbline import __version__
 from serving.errors import RequestRefusedError
 from serving.http import schema
-from serving.http.answers import Alive, Models, ModelStatus, Readiness
+from serving.http.answers import Alive, Models, ModelStatus, Readiness, Root
 from serving.http.classify import broken, peer_of
 from serving.http.drain import ClosingConnections
 from serving.http.front import Front
 from serving.http.headers import new_request_id
+from serving.http.page import HEADERS, docs_page
 from serving.http.problems import MEDIA_TYPE, problem_answer
 from serving.http.routes import HotRoutes
 from serving.oip import openapi
 
 _TITLE = "Plumbline: classify job postings"
+_LINKS = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "models": "/v1/models",
+    "ready": "/readyz",
+    "metrics": "/metrics",
+}
 
 
 class Application:
@@ -72,7 +80,7 @@ def build_app(front: Front, routes: HotRoutes, mounted: Mapping[str, ASGIApp]) -
 
 
 def _cold(front: Front) -> FastAPI:
-    # No page with the schema: its scripts would come from somebody else's server.
+    # Not FastAPI's page of the schema: its scripts would come from somebody else's server.
     app = FastAPI(title=_TITLE, version=__version__, docs_url=None, redoc_url=None)
 
     def may_see_models(request: Request) -> None:
@@ -88,6 +96,17 @@ def _cold(front: Front) -> FastAPI:
         """The served models: name, role, version, digest, since when."""
         lanes = front.engine.lanes.values()
         return Models(models=[ModelStatus.model_validate(status) for lane in lanes for status in lane.status()])
+
+    @app.get("/")
+    async def root() -> Root:
+        """What this is, which models it serves (where keys are asked for, `/v1/models` says it), and where to go on."""
+        names = [] if front.guard.required else list(front.engine.lanes)
+        return Root(name=_TITLE, version=__version__, models=names, links=_LINKS)
+
+    @app.get("/docs", response_class=HTMLResponse)
+    async def docs() -> Response:
+        """The schema as a page for people."""
+        return HTMLResponse(docs_page(app.openapi()), headers=HEADERS)
 
     @app.get("/healthz")
     async def healthz() -> Alive:
@@ -112,7 +131,9 @@ def _cold(front: Front) -> FastAPI:
     @app.exception_handler(HTTPException)
     async def no_route(_: Request, error: HTTPException) -> Response:
         title = str(error.detail).lower().replace(" ", "-")
-        response = _response(RequestRefusedError(error.status_code, title, "See /openapi.json for what there is."))
+        response = _response(
+            RequestRefusedError(error.status_code, title, "See /docs or /openapi.json for what there is.")
+        )
         response.headers.update(error.headers or {})
         return response
 

@@ -63,6 +63,8 @@ _OPERATIONS = [
     "POST /v1/models/{model}/classify",
     "POST /v1/models/{model}/classify:batch",
     "POST /v2/models/{model}/infer",
+    "GET /",
+    "GET /docs",
     "GET /v1/models",
     "GET /healthz",
     "GET /readyz",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_key_is_asked_for_and_its_scope_and_rate_hold(serve: Serve, posting: P
     limited = client.post("/v1/classify", json=posting)
     assert limited.status_code == 429
     assert int(limited.headers["retry-after"]) >= 1
-    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/"):
         assert client.get(path, headers={"Authorization": ""}).status_code == 200, path
 
 
@@ -101,6 +102,29 @@ def test_a_wrong_method_says_which_is_right(serve: Serve) -> None:
         assert response.headers["content-type"] == "application/problem+json"
     nothing = client.get("/v1/nothing")
     assert (nothing.status_code, nothing.json()["title"]) == (404, "not-found")
+
+
+def test_the_first_page_leads_on_and_the_docs_need_no_network(serve: Serve) -> None:
+    client = serve().client
+    root = client.get("/").json()
+    assert root["models"] == ["posting-classifier"]
+    assert {path: client.get(path).status_code for path in root["links"].values()} == dict.fromkeys(
+        root["links"].values(), 200
+    )
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not re.search(r"<script|<link|@import|url\(|(src|href)=[\"']?(https?:)?//", page.text)
+    document = client.get("/openapi.json").json()
+    shown = [
+        f"{method.upper()} {path}"
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "parameters"
+    ]
+    assert [line for line in shown if f"<summary>{line}</summary>" not in page.text] == []
+    assert set(re.findall(r'href="#(\w+)"', page.text)) <= set(re.findall(r'id="(\w+)"', page.text))
+    assert set(document["components"]["schemas"]) <= set(re.findall(r'id="(\w+)"', page.text))
 
 
 def test_a_fault_of_ours_is_500_and_tells_nothing_of_itself(
