@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from plumbline.errors import UserError
+
+_MOST_SECONDS = 2e10
+"""Greater numbers are milliseconds, as pydantic has it, which reads requests; in seconds it is the year 2603."""
+
+
+def from_epoch(text: str) -> datetime:
+    """Reads seconds or milliseconds since 1970.
+
+    Returns:
+        The instant in UTC.
+
+    Raises:
+        ValueError: It is not a number, or lies outside the calendar.
+    """
+    number = float(text)
+    seconds = number / 1000 if abs(number) > _MOST_SECONDS else number
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise ValueError(f"{text} lies outside the calendar") from error
 
 
 def parse_instant(text: str) -> datetime:

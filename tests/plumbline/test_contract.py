@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from posting_rows import START, posting
 from pydantic import ValidationError
 
 from plumbline.data.checks import check
-from plumbline.data.contract import POSTING_COLUMNS, POSTING_SCHEMA, REQUEST_COLUMNS, Posting
+from plumbline.data.contract import POSTING_COLUMNS, POSTING_SCHEMA, REQUEST_COLUMNS, Posting, PostingRequest
 from plumbline.data.mapping.rows import Problem
 
 
@@ -54,6 +54,15 @@ def test_a_good_record_is_a_posting_and_blanks_are_nothing() -> None:
 )
 def test_what_is_wrong_is_said_with_its_field(changed: dict[str, Any], problem: Problem) -> None:
     assert check(posting(**changed)) == [problem]
+
+
+def test_a_request_of_a_year_typed_wrongly_is_refused_and_a_row_is_left_to_its_collection() -> None:
+    row = posting(event_timestamp=START.replace(year=2099), label=None, label_timestamp=None)
+    assert isinstance(check(row), Posting)
+    sent = {name: value for name, value in row.items() if name in REQUEST_COLUMNS}
+    with pytest.raises(ValidationError, match="event_timestamp is more than 366 days ahead"):
+        PostingRequest.model_validate(sent)
+    PostingRequest.model_validate(sent | {"event_timestamp": datetime.now(UTC) + timedelta(days=365)})
 
 
 def test_everything_that_is_wrong_is_said() -> None:

@@ -112,8 +112,23 @@ def test_a_scenario_makes_another(plumbline: Shell, ingested: dict[str, Any]) ->
 def test_a_generated_file_is_taken_in_without_a_mapping(plumbline: Shell, tmp_path: Path) -> None:
     out = tmp_path / "postings.csv.gz"
     assert plumbline.json("generate", "--out", str(out), "--rows", "300")["rows"] == 300
-    assert plumbline.json("validate", "--data", str(out))["rows"] == {"read": 300, "admitted": 300, "quarantined": 0}
-    assert plumbline.json("ingest", "--data", str(out))["rows"]["admitted"] == 300
+    given = ("--data", str(out), "--collected", "2026-07-10")
+    assert plumbline.json("validate", *given)["rows"] == {"read": 300, "admitted": 300, "quarantined": 0}
+    ingested = plumbline.json("ingest", *given)
+    assert ingested["rows"]["admitted"] == 300
+    assert plumbline.json("show", ingested["snapshot_id"])["source"]["collected"] == "2026-07-10T00:00:00+00:00"
+
+
+def test_postings_of_the_future_need_a_collection_then(
+    plumbline: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA__GENERATOR__START", "2096-01-02")
+    assert plumbline.json("ingest", "--generate", "--rows", "50")["last_event"] > "2096"
+    out = tmp_path / "generated.csv"
+    plumbline.json("generate", "--out", str(out), "--rows", "50")
+    assert "later than its collection by more than 1 day (50)" in plumbline.refusal("ingest", "--data", str(out))
+    assert plumbline.json("ingest", "--data", str(out), "--collected", "2096-08-01")["rows"]["admitted"] == 50
+    assert "--data" in plumbline.refusal("ingest", "--generate", "--collected", "2096-08-01")
 
 
 def test_snapshots_and_what_they_hold(plumbline: Shell, ingested: dict[str, Any]) -> None:

@@ -221,3 +221,44 @@ def test_times_of_parquet_outside_the_calendar_are_refused(tmp_path: Path) -> No
     pq.write_table(pa.table({**{k: [v] for k, v in ROW.items()}, "when": pa.array([2**60], pa.timestamp("ms"))}), path)
     with pytest.raises(UserError, match="cannot be read after line 1"):
         read(path)
+
+
+TICKETS = "text,label,date\nNo paper; call +48 600 100 200,hardware,2026-02-01\nNo ink,hardware,2026-02-01\n"
+TICKET_FIELDS = {"event_timestamp": "date", "board": {"constant": "b"}, "title": {"constant": "t"}, "label": "label"}
+
+
+def test_rows_without_an_identifier_are_named_by_their_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TICKETS + "No paper; call +48 600 100 200,,2026-02-01\nNo ink,hardware,2026-02-02\n,x,\n")
+    admission = read(path, TICKET_FIELDS | {"posting_id": {"hash": ["text", "date"]}})
+    ids = list(admission.postings.posting_id)
+    assert len(set(ids)) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+    assert dict(admission.quarantine.reasons) == {
+        "posting_id: already in this batch": 1,
+        "posting_id: missing": 1,
+    }
+    assert b"600 100 200" not in (admission.quarantine.content() or b"")
+    path.write_text("date,text,label\n2026-02-01,No ink,hardware\n")
+    again = read(path, TICKET_FIELDS | {"posting_id": {"hash": ["text", "date"]}})
+    assert list(again.postings.posting_id) == ids[1:2]
+
+
+def test_rows_without_an_identifier_are_named_by_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TICKETS + ",x,\nNo ink,hardware,2026-02-01\n")
+    admission = read(path, TICKET_FIELDS | {"posting_id": {"row": True}})
+    assert list(admission.postings.posting_id) == ["row-1", "row-2", "row-4"]
+    with pytest.raises(MappingError, match="exactly one of column, columns, hash, row"):
+        read(path, TICKET_FIELDS | {"posting_id": {"row": True, "column": "text"}})
+    with pytest.raises(MappingError, match=r"posting_id\.hahs does not exist\. Did you mean hash\?"):
+        read(path, TICKET_FIELDS | {"posting_id": {"hahs": ["text"]}})
+
+
+def test_texts_with_labels_and_nothing_else_are_read(emscad_file: Path) -> None:
+    made_up = {"sequence": {"start": "2014-01-01T00:00:00Z", "step_minutes": 60}}
+    fields = TICKET_FIELDS | {"event_timestamp": made_up, "label": "fraudulent"}
+    for posting_id, repeats in (({"row": True}, 0), ({"hash": ["text"]}, 4)):
+        admission = read(emscad_file.with_name("balanced_train.csv"), fields | {"posting_id": posting_id})
+        assert (len(admission.postings), len(admission.quarantine)) == (1_399 - repeats, repeats)
+        assert set(admission.postings.label) == {"0", "1"}

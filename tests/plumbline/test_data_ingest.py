@@ -14,6 +14,7 @@ from plumbline.data.generator import GeneratorConfig, generate, raw_rows
 from plumbline.data.generator.raw import to_raw
 from plumbline.data.ingest import Drift, IngestResult, admit, ingest
 from plumbline.data.mapping import RowMapper, contract_mapping, load_mapping
+from plumbline.data.mapping.load import parse_mapping
 from plumbline.data.quarantine import read_quarantine
 from plumbline.data.reading import FileSource, IterableSource
 from plumbline.data.snapshot import SnapshotStore
@@ -106,6 +107,49 @@ def test_the_chunk_size_changes_nothing(store: ObjectStore) -> None:
     rows = [row for chunk in raw_rows(GeneratorConfig(rows=700, seed=3)) for row in chunk]
     ids = {take_in(rows, store, chunk_rows=size).snapshot_id for size in (1, 97, 5000)}
     assert len(ids) == 1
+
+
+def test_a_posting_later_than_its_collection_is_kept_out() -> None:
+    rows = to_raw(postings(30)) + to_raw(
+        postings(1, posting_id="f", event_timestamp=START.replace(year=2099), label="")
+    )
+    rows[-1]["label_timestamp"] = ""
+    source = IterableSource(POSTING_COLUMNS, [rows])
+    day = timedelta(days=1)
+    for collected, kept_out, tolerance in (
+        (START + 29 * day, 1, 1.0),
+        (START + 27 * day, 2, 1.0),
+        (START + 27 * day, 1, 2.5),
+        (None, 0, 1.0),
+    ):
+        admission = admit(source, mapper(), DataSettings(future_tolerance_days=tolerance), collected=collected)
+        days = "1 day" if tolerance == 1 else "2.5 days"
+        reason = f"event_timestamp: later than its collection by more than {days}"
+        assert dict(admission.quarantine.reasons) == ({reason: kept_out} if kept_out else {})
+
+
+def test_the_collection_of_a_row_counts_where_it_is_earlier() -> None:
+    columns = (*POSTING_COLUMNS, "collected_at")
+    rows = [row | {"collected_at": "2026-01-09"} for row in to_raw(postings(10))]
+    rows[0]["collected_at"], rows[9]["collected_at"] = "", "2099-01-01"
+    admission = admit(
+        IterableSource(columns, [rows]),
+        RowMapper(contract_mapping(columns), columns, 7.0),
+        DataSettings(),
+        collected=START + timedelta(days=6),
+    )
+    assert [row.event_timestamp.day for row in admission.postings.itertuples()] == [5, 6, 7, 8, 9, 10]
+    assert admission.schema_diff.new == ()
+
+
+def test_made_up_times_may_lie_in_any_future(tmp_path: Path) -> None:
+    path = tmp_path / "emscad.csv"
+    path.write_text("job_id,title,text\n1,t,d\n")
+    made_up = {"sequence": {"start": "2099-01-01T00:00:00Z", "step_minutes": 60}}
+    fields = {"posting_id": "job_id", "event_timestamp": made_up, "board": {"constant": "b"}, "title": "title"}
+    mapping = parse_mapping({"fields": fields | {"description": "text"}}, "test")
+    source = FileSource(path)
+    assert len(admit(source, RowMapper(mapping, source.columns, 7.0), DataSettings(), collected=START).postings) == 1
 
 
 def test_every_fault_of_the_generator_is_caught_and_nothing_else() -> None:

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from posting_rows import START
 
-from plumbline.data.contract import POSTING_COLUMNS
+from plumbline.data.contract import POSTING_COLUMNS, PostingRequest
 from plumbline.data.mapping import RowMapper, contract_mapping, load_mapping
 from plumbline.data.mapping.load import parse_mapping
 from plumbline.data.mapping.rows import Problem
 from plumbline.errors import MappingError, MissingInputError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TEN = datetime(2026, 1, 6, 10, tzinfo=UTC)
 COLUMNS = ("no", "when", "where", "what", "text", "kind", "level", "pay", "code")
 
 
@@ -107,11 +109,61 @@ def test_columns_are_joined_or_taken_in_turn() -> None:
             datetime(2026, 1, 4, 23, tzinfo=UTC),
         ),
         ({"constant": "2026-01-05T00:00:00Z"}, "", datetime(2026, 1, 5, tzinfo=UTC)),
+        *(
+            ({"column": "when", "format": form, "timezone": "Europe/Warsaw"}, text, TEN)
+            for form, text in [
+                ("rfc2822", "Tue, 06 Jan 2026 10:00:00 GMT"),
+                ("rfc2822", "Tue, 06 Jan 2026 05:00:00 EST"),
+                ("%a, %d %b %Y %H:%M:%S %Z", "Tue, 06 Jan 2026 10:00:00 GMT"),
+                ("%a, %d %b %Y %H:%M:%S GMT", "Tue, 06 Jan 2026 10:00:00 GMT"),
+                ("%d.%m.%Y %H:%M %z", "06.01.2026 11:00 +0100"),
+                ("%d.%m.%Y %H:%M", "06.01.2026 11:00"),
+                ("epoch", "1767693600000"),
+                ("epoch", "1767693600"),
+                (["iso", "%d/%m/%Y %H:%M", "epoch"], "06/01/2026 11:00"),
+                (["iso", "%d/%m/%Y %H:%M", "epoch"], "1767693600.0"),
+            ]
+        ),
     ],
 )
 def test_times_become_utc(source: Any, text: str, instant: datetime) -> None:
     record, problems = read({"when": text}, event_timestamp=source)
     assert (record["event_timestamp"], problems) == (instant, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "advised"),
+    [
+        ("1767693600000", "epoch"),
+        ("Tue, 06 Jan 2026 10:00:00 GMT", "rfc2822"),
+        ("06/01/2026", "%d/%m/%Y"),
+        ("30+ days ago", "relative"),
+    ],
+)
+def test_a_time_in_another_form_is_refused_with_the_format_that_reads_it(text: str, advised: str) -> None:
+    _, (problem,) = read({"when": text})
+    assert problem.field == "event_timestamp"
+    assert advised in problem.reason
+    source = {"column": "when", "format": advised}
+    record, problems = read({"when": text, "level": "2026-02-05"}, event_timestamp=source, collected_at="level")
+    assert problems == []
+    assert datetime(2026, 1, 6, tzinfo=UTC) <= record["event_timestamp"] <= TEN
+
+
+def test_a_zone_that_only_this_machine_knows_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.tzname", ("CET", "CEST"))
+    source = {"column": "when", "format": "%d.%m.%Y %H:%M %Z"}
+    _, problems = read({"when": "06.01.2026 11:00 CET"}, event_timestamp=source)
+    assert [problem.field for problem in problems] == ["event_timestamp"]
+
+
+@given(st.integers(946_684_800, 20_000_000_000 - 1), st.booleans())
+def test_numbers_are_the_same_instants_in_files_and_over_http(seconds: int, milliseconds: bool) -> None:
+    assume(seconds < START.timestamp())
+    number = seconds * 1000 if milliseconds else seconds
+    record, _ = read({"when": str(number)}, event_timestamp={"column": "when", "format": "epoch"})
+    sent = PostingRequest(posting_id="1", event_timestamp=number, board="b", title="t", description="d")
+    assert record["event_timestamp"] == sent.event_timestamp
 
 
 def test_made_up_times_follow_the_rows() -> None:
@@ -208,6 +260,8 @@ def test_label_times_come_from_the_mapping_the_setting_or_a_column() -> None:
         ({"category": {"column": "x", "values": [{"match": "(", "value": "y"}]}}, "not a regular expression"),
         ({"category": {"column": "x", "values": [{"mach": "a", "value": "y"}]}}, "Did you mean match?"),
         ({"event_timestamp": {"column": "x", "timezone": "Europe/Warszawa"}}, "Europe/Warsaw"),
+        ({"event_timestamp": {"column": "x", "format": "iso8601"}}, "iso, epoch, rfc2822, relative or one such as"),
+        ({"event_timestamp": {"column": "x", "format": "relative"}}, "needs collected_at"),
         ({"board": None}, "fields.board has a wrong value"),
     ],
 )

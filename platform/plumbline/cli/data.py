@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,6 +31,10 @@ MappingOption = Annotated[
     Path | None,
     typer.Option("--mapping", help="Mapping file (YAML); without it the columns must be named as the contract's."),
 ]
+CollectedOption = Annotated[
+    str | None,
+    typer.Option(help="When the file was collected (default: now); later postings are bad rows. A date or an instant."),
+]
 RowsOption = Annotated[int | None, typer.Option(min=1, help="Postings to generate.")]
 WeeksOption = Annotated[int | None, typer.Option(min=1, help="Weeks that they are spread over.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the generator and of the scenario.")]
@@ -45,6 +49,7 @@ ShareOption = Annotated[float | None, typer.Option(min=0, max=1, help="Share of 
 def ingest(
     data: DataOption = None,
     mapping: MappingOption = None,
+    collected: CollectedOption = None,
     generate: Annotated[bool, typer.Option("--generate", help="Take the built-in generator's postings.")] = False,
     rows: RowsOption = None,
     weeks: WeeksOption = None,
@@ -65,6 +70,8 @@ def ingest(
         raise UserError("--rows and --weeks belong to --generate.")
     if generate and mapping is not None:
         raise UserError("--mapping belongs to --data; generated postings have the contract's own columns.")
+    if generate and collected is not None:
+        raise UserError("--collected belongs to --data; generated postings may lie in any future.")
     config = _generator_config(settings, rows, weeks, seed)
     drift = _drift(scenario, change_point, config.seed)
     data_settings = settings.data if share is None else settings.data.model_copy(update={"scenario_share": share})
@@ -94,6 +101,8 @@ def ingest(
                 "mapping": mapper.mapping.name,
                 "made_up_time": mapper.mapping.fields.event_timestamp.sequence is not None,
                 "class_names": mapper.mapping.class_names,
+                "future_tolerance_days": settings.data.future_tolerance_days,
+                **({} if collected is None else {"collected": _collected(collected).isoformat()}),
             }
             terms = read_label_terms(data, mapper.mapping)
         result = door.ingest(
@@ -102,6 +111,7 @@ def ingest(
             store=open_store(settings),
             settings=data_settings,
             provenance=provenance,
+            collected=None if data is None else _collected(collected),
             drift=drift,
             label_terms=terms,
         )
@@ -165,6 +175,7 @@ def generate_file(
 def validate(
     data: Annotated[Path, typer.Option("--data", help="File: .csv, .tsv, .jsonl, .json (also .gz), .parquet.")],
     mapping: MappingOption = None,
+    collected: CollectedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Holds a file against its mapping and the contract; writes nothing."""
@@ -173,7 +184,7 @@ def validate(
     settings = load_settings()
     with step("Read and check"):
         source, mapper = _open(data, mapping, settings)
-        admission = admit(source, mapper, settings.data)
+        admission = admit(source, mapper, settings.data, collected=_collected(collected))
     require_tolerable(admission, settings.data, None)
     print_result(_admitted(admission), as_json=as_json, title="Valid within tolerance")
 
@@ -311,6 +322,10 @@ def _open(data: Path, mapping: Path | None, settings: Settings) -> tuple[FileSou
         chosen = load_mapping(mapping)
         source = FileSource(data, encoding=chosen.encoding, delimiter=chosen.delimiter)
     return source, RowMapper(chosen, source.columns, _delay(settings))
+
+
+def _collected(stated: str | None) -> datetime:
+    return datetime.now(UTC) if stated is None else parse_instant(stated)
 
 
 def _generator_config(settings: Settings, rows: int | None, weeks: int | None, seed: int | None) -> GeneratorConfig:

@@ -6,7 +6,7 @@ Bad rows are refused with the field and the reason; nothing is guessed, nothing 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 
@@ -28,6 +29,9 @@ SalaryPeriod = Literal["hour", "day", "week", "month", "year"]
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Older events are taken for parsing errors (epoch zeros, two-digit years)."""
+
+FURTHEST_AHEAD = timedelta(days=366)
+"""Of a request: the stream of a demonstration may lie ahead of the clock, a year that was typed wrongly may not."""
 
 
 def _blank_to_none(value: Any) -> Any:
@@ -79,10 +83,21 @@ class PostingRequest(BaseModel):
     period: Annotated[SalaryPeriod | None, _Optional] = Field(default=None, description="What the salary is paid per.")
     language: str = Field(default="en", pattern="^[a-z]{2}$", description="ISO 639-1 code of the text.")
 
-    @model_validator(mode="after")
-    def _plausible(self) -> PostingRequest:
-        if self.event_timestamp < EARLIEST:
+    @field_validator("event_timestamp")
+    @classmethod
+    def _plausible(cls, instant: datetime) -> datetime:
+        if instant < EARLIEST:
             raise ValueError(f"event_timestamp is before {EARLIEST.date()}")
+        if cls._is_too_late(instant):
+            raise ValueError(f"event_timestamp is more than {FURTHEST_AHEAD.days} days ahead")
+        return instant
+
+    @classmethod
+    def _is_too_late(cls, instant: datetime) -> bool:
+        return instant - datetime.now(UTC) > FURTHEST_AHEAD
+
+    @model_validator(mode="after")
+    def _salary_is_whole(self) -> PostingRequest:
         if self.salary_min is not None and self.salary_max is not None and self.salary_min > self.salary_max:
             raise ValueError("salary_min is above salary_max")
         if (self.salary_min is not None or self.salary_max is not None) and self.currency is None:
@@ -97,6 +112,10 @@ class Posting(PostingRequest):
     label_timestamp: Annotated[AwareDatetime | None, _Optional] = Field(
         default=None, description="When the label became known, UTC. Later than the posting."
     )
+
+    @classmethod
+    def _is_too_late(cls, instant: datetime) -> bool:  # noqa: ARG003
+        return False  # a row is held against its own collection, see `ingest`
 
     @model_validator(mode="after")
     def _label_is_whole(self) -> Posting:

@@ -120,6 +120,8 @@ class _Door:
     """Rows on their way in."""
 
     mapper: RowMapper
+    collected: datetime | None
+    tolerance: timedelta
     masked: Counter[str] = field(default_factory=lambda: Counter({"email": 0, "phone": 0, "link": 0}))
     seen: set[str] = field(default_factory=set)
     rows: int = 0
@@ -129,6 +131,8 @@ class _Door:
         if row.defect is not None:
             return [Problem("row", row.defect)]
         record, problems = self.mapper.record(row.values, self.rows - 1)
+        if self._is_from_the_future(record.get("event_timestamp"), record.pop("collected_at", None)):
+            problems.append(Problem("event_timestamp", f"later than its collection by more than {self._days}"))
         counts: Counter[str] = Counter()
         mask_record(record, self.mapper.mapping.mask, counts)
         checked = check(record)
@@ -143,8 +147,19 @@ class _Door:
         self.masked.update(counts)
         return dict(checked)
 
+    @property
+    def _days(self) -> str:
+        days = self.tolerance / timedelta(days=1)
+        return "1 day" if days == 1 else f"{days:g} days"
 
-def admit(source: RowSource, mapper: RowMapper, settings: DataSettings) -> Admission:
+    def _is_from_the_future(self, event: datetime | None, collected: datetime | None) -> bool:
+        known = [each for each in (self.collected, collected) if each is not None]
+        return event is not None and bool(known) and event - min(known) > self.tolerance
+
+
+def admit(
+    source: RowSource, mapper: RowMapper, settings: DataSettings, *, collected: datetime | None = None
+) -> Admission:
     """Lets the rows of a source through the contract.
 
     Of rows with the same `posting_id` the first that keeps the contract is admitted.
@@ -152,15 +167,18 @@ def admit(source: RowSource, mapper: RowMapper, settings: DataSettings) -> Admis
     Args:
         source: Raw rows.
         mapper: Reads them.
-        settings: Sizes.
+        settings: Tolerances and sizes.
+        collected: When the source was collected; no posting may be later, and none later than the row's own
+            `collected_at`. None: postings may lie in any future, as those of the generator.
 
     Raises:
         UserError: The source is damaged.
     """
     fields = mapper.mapping.fields
-    named = (fields.posting_id, fields.event_timestamp, fields.label)
+    named = (None if fields.posting_id.hash else fields.posting_id, fields.event_timestamp, fields.label)
     quarantine = Quarantine(name for each in named if each is not None for name in each.names)
-    door = _Door(mapper)
+    made_up = fields.event_timestamp.sequence is not None
+    door = _Door(mapper, None if made_up else collected, timedelta(days=settings.future_tolerance_days))
     frames = [from_records(records) for records in _chunks(source, door, quarantine, settings.chunk_rows)]
     return Admission(
         postings=pd.concat(frames, ignore_index=True) if frames else empty_frame(),
@@ -207,6 +225,7 @@ def ingest(
     store: ObjectStore,
     settings: DataSettings,
     provenance: Mapping[str, Any],
+    collected: datetime | None = None,
     drift: Drift | None = None,
     label_terms: pd.DataFrame | None = None,
 ) -> IngestResult:
@@ -218,6 +237,7 @@ def ingest(
         store: Where snapshots and quarantine lie.
         settings: Tolerances and sizes.
         provenance: JSON-able description of the source, for the manifest.
+        collected: When the source was collected, see `admit`.
         drift: Scenario to let set in, after the contract.
         label_terms: Texts (`text`) with known labels (`label`).
 
@@ -225,7 +245,7 @@ def ingest(
         ContractError: The batch is empty or too dirty; nothing but its quarantine was written.
         UserError: The source is damaged, or there is no such scenario.
     """
-    admission = admit(source, mapper, settings)
+    admission = admit(source, mapper, settings, collected=collected)
     require_tolerable(admission, settings, store)
     postings = admission.postings
     if drift is not None:

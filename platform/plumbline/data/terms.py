@@ -9,7 +9,8 @@ import pandas as pd
 
 from plumbline.data.mapping.load import nearest
 from plumbline.data.mapping.model import LabelField, Mapping
-from plumbline.data.mapping.parsers import UnreadableError, label_reader
+from plumbline.data.mapping.parsers import label_reader
+from plumbline.data.mapping.times import UnreadableError
 from plumbline.data.reading import FileSource
 from plumbline.errors import MappingError
 

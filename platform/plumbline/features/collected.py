@@ -50,7 +50,7 @@ def collected_until(snapshot: Snapshot) -> datetime | None:
         return None
     stated = source.get("collected")
     at = snapshot.written_at if stated is None else max(snapshot.written_at, parse_instant(stated))
-    return at + TOLERANCE
+    return at + max(TOLERANCE, timedelta(days=source.get("future_tolerance_days", 0)))
 
 
 def read_collected(settings: Settings, snapshot: str) -> Collected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -47,7 +48,7 @@ def read_file(settings: Settings, data: Path, mapping: Path) -> Admission:
     parsed = load_mapping(mapping)
     source = FileSource(data, encoding=parsed.encoding, delimiter=parsed.delimiter)
     mapper = RowMapper(parsed, source.columns, settings.data.default_label_delay_days)
-    admission = admit(source, mapper, settings.data)
+    admission = admit(source, mapper, settings.data, collected=datetime.now(UTC))
     require_tolerable(admission, settings.data, None)
     return admission
 

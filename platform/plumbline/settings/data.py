@@ -75,6 +75,10 @@ class DataSettings(BaseModel):
     max_bad_share: Share = 0.10
     """A batch with a larger share of bad rows is refused whole."""
 
+    future_tolerance_days: float = Field(default=1.0, ge=0)
+    """A posting that is dated later than its collection by more than this is a bad row: a date without a time of day,
+    or a clock in another zone, may be that much ahead."""
+
     default_label_delay_days: int = Field(default=7, ge=0)
     """Days from a posting to its label where the source does not say when the label arrived."""
 

@@ -64,6 +64,8 @@ def contract_mapping(columns: Sequence[str]) -> Mapping:
     fields: dict[str, Any] = {name: name for name in POSTING_COLUMNS if name in columns and name != "label_timestamp"}
     if "label" in columns and "label_timestamp" in columns:
         fields["label"] = {"column": "label", "timestamp": {"column": "label_timestamp"}}
+    if "collected_at" in columns:
+        fields["collected_at"] = "collected_at"
     return Mapping(name="contract", fields=Fields.model_validate(fields))
 
 
@@ -106,6 +108,7 @@ def _keys_at(path: Sequence[str]) -> list[str]:
 
 _MODELS: tuple[type[BaseModel], ...] = (
     model.TextField,
+    model.IdField,
     model.TimeField,
     model.NumberField,
     model.SalaryField,

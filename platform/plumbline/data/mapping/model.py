@@ -80,6 +80,28 @@ class TextField(Columns):
         return [*super()._source_names(), "constant"]
 
 
+class IdField(Columns):
+    """The identifier."""
+
+    hash: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Columns whose content together is the identifier, as a hash of it."
+    )
+    row: Literal[True] | None = Field(
+        default=None, description="The row's number is the identifier; it means nothing beyond this file."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return self.hash or super().names
+
+    def _other_sources(self) -> list[bool]:
+        return [self.hash is not None, self.row is not None]
+
+    def _source_names(self) -> list[str]:
+        return [*super()._source_names(), "hash", "row"]
+
+
 class Sequence(_Strict):
     """Made-up instants for files without any: the row's number times a step after a start."""
 
@@ -87,10 +109,22 @@ class Sequence(_Strict):
     step_minutes: float = Field(gt=0, description="Minutes from row to row.")
 
 
+def _one_as_several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+_TIME_FORMATS = ("iso", "epoch", "rfc2822", "relative")
+
+
 class TimeField(Columns):
     """An instant."""
 
-    format: str = Field(default="iso", description="`iso`, or a format of strptime such as %d.%m.%Y.")
+    format: Annotated[tuple[str, ...], BeforeValidator(_one_as_several)] = Field(
+        default=("iso",),
+        description="`iso`; `epoch` (seconds, or milliseconds above 2e10); `rfc2822` (Tue, 06 Jan 2026 10:00:00 GMT); "
+        "`relative` (3 days ago, before `collected_at`); or a format of strptime such as %d.%m.%Y. Of several the "
+        "first that fits.",
+    )
     timezone: str = Field(default="UTC", description="IANA name; for texts that name no zone themselves.")
     constant: AwareDatetime | None = Field(default=None, description="The same instant for every row.")
     sequence: Sequence | None = Field(
@@ -105,6 +139,14 @@ class TimeField(Columns):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{name} is not a time zone; give an IANA name such as Europe/Warsaw") from error
         return name
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for each in formats:
+            if each not in _TIME_FORMATS and "%" not in each:
+                raise ValueError(f"{each} is not a format; give {', '.join(_TIME_FORMATS)} or one such as %d.%m.%Y")
+        return formats
 
     def _other_sources(self) -> list[bool]:
         return [self.constant is not None, self.sequence is not None]
@@ -171,6 +213,7 @@ def _column_in_short(value: Any) -> Any:
     return {"column": value} if isinstance(value, str) else value
 
 
+_Id = Annotated[IdField, BeforeValidator(_column_in_short)]
 _Text = Annotated[TextField, BeforeValidator(_column_in_short)]
 _Time = Annotated[TimeField, BeforeValidator(_column_in_short)]
 _Number = Annotated[NumberField, BeforeValidator(_column_in_short)]
@@ -181,7 +224,10 @@ _Label = Annotated[LabelField, BeforeValidator(_column_in_short)]
 class Fields(_Strict):
     """Sources of the contract's fields. A plain text names a column."""
 
-    posting_id: _Text
+    posting_id: _Id
+    collected_at: _Time | None = Field(
+        default=None, description="When the row was collected; no posting may be later. Unset: when it is ingested."
+    )
     event_timestamp: _Time
     company: _Text | None = None
     board: _Text
@@ -198,6 +244,12 @@ class Fields(_Strict):
     period: _Text | None = None
     language: _Text | None = None
     label: _Label | None = None
+
+    @model_validator(mode="after")
+    def _relative_to_something(self) -> Fields:
+        if "relative" in self.event_timestamp.format and self.collected_at is None:
+            raise ValueError("format relative of event_timestamp needs collected_at, which it is relative to")
+        return self
 
     @model_validator(mode="after")
     def _salary_once(self) -> Fields:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -9,18 +11,11 @@ from collections.abc import Mapping as Row
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from plumbline.data.mapping.model import Columns, LabelField, NumberField, TextField, TimeField
+from plumbline.data.mapping.model import Columns, IdField, LabelField, NumberField, TextField, TimeField
+from plumbline.data.mapping.times import UnreadableError, age_of, read_instant
 from plumbline.data.reading import NotText
 
 Values = Row[str, str | None]
-
-
-class UnreadableError(Exception):
-    """A text cannot be read as what the mapping says it is."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def text_of(source: Columns) -> Callable[[Values], str | None]:
@@ -47,6 +42,23 @@ def text_of(source: Columns) -> Callable[[Values], str | None]:
         return source.separator.join(found) if source.combine == "join" else found[0]
 
     return several
+
+
+def id_reader(field: IdField) -> Callable[[Values, int], str | None]:
+    """Reader of the identifier. Its second argument is the row's number, from 0."""
+    if field.row:
+        return lambda _values, number: f"row-{number + 1}"
+    if field.hash is None:
+        raw = text_of(field)
+        return lambda values, _number: raw(values)
+    parts = [text_of(Columns(column=name, missing=field.missing)) for name in field.hash]
+
+    def hashed(values: Values, _number: int) -> str | None:
+        texts = [part(values) for part in parts]
+        # As JSON, so that no two rows whose texts are parted elsewhere are the same.
+        return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:_HASH_LENGTH] if any(texts) else None
+
+    return hashed
 
 
 def text_reader(field: TextField, unmapped: Counter[str]) -> Callable[[Values], str | None]:
@@ -76,8 +88,16 @@ def text_reader(field: TextField, unmapped: Counter[str]) -> Callable[[Values], 
     return mapped
 
 
-def time_reader(field: TimeField) -> Callable[[Values, int], datetime | None]:
-    """Reader of an instant, in UTC. Its second argument is the row's number, from 0."""
+TimeReader = Callable[[Values, int], datetime | None]
+
+
+def time_reader(field: TimeField, collected: TimeReader | None = None) -> TimeReader:
+    """Reader of an instant, in UTC. Its second argument is the row's number, from 0.
+
+    Args:
+        field: Where it stands, and in which form.
+        collected: Reader of the instant that texts such as "3 days ago" are relative to.
+    """
     if field.constant is not None:
         constant = field.constant.astimezone(UTC)
         return lambda _values, _number: constant
@@ -87,14 +107,18 @@ def time_reader(field: TimeField) -> Callable[[Values, int], datetime | None]:
     raw, zone = text_of(field), ZoneInfo(field.timezone)
     known: dict[str, datetime] = {}
 
-    def read(values: Values, _number: int) -> datetime | None:
+    def read(values: Values, number: int) -> datetime | None:
         text = raw(values)
         if text is None:
             return None
-        if text not in known:
-            if len(known) > _REMEMBERED:
-                known.clear()
-            known[text] = _instant(text, field.format, zone)
+        if text in known:
+            return known[text]
+        if collected is not None and "relative" in field.format and (age := age_of(text)) is not None:
+            at = collected(values, number)
+            return None if at is None else at - age
+        if len(known) > _REMEMBERED:
+            known.clear()
+        known[text] = read_instant(text, field.format, zone)
         return known[text]
 
     return read
@@ -139,13 +163,4 @@ def label_reader(field: LabelField) -> Callable[[Values], str | None]:
 
 
 _REMEMBERED = 10_000
-
-
-def _instant(text: str, pattern: str, zone: ZoneInfo) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text) if pattern == "iso" else datetime.strptime(text, pattern)  # noqa: DTZ007
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zone)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UnreadableError("not a time in the mapping's format") from error
+_HASH_LENGTH = 32

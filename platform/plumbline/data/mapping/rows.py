@@ -10,16 +10,17 @@ from datetime import timedelta
 from typing import Any
 
 from plumbline.data.mapping.load import nearest
-from plumbline.data.mapping.model import Mapping, NumberField, TextField, TimeField
+from plumbline.data.mapping.model import IdField, Mapping, NumberField, TextField, TimeField
 from plumbline.data.mapping.parsers import (
-    UnreadableError,
     Values,
+    id_reader,
     label_reader,
     number_reader,
     text_of,
     text_reader,
     time_reader,
 )
+from plumbline.data.mapping.times import UnreadableError
 from plumbline.data.salary import parse_salary
 from plumbline.errors import MappingError
 
@@ -121,11 +122,15 @@ class RowMapper:
 
     def _make_readers(self) -> list[tuple[str, Callable[[Values, int], Any]]]:
         readers: list[tuple[str, Callable[[Values, int], Any]]] = []
+        collection = self.mapping.fields.collected_at
+        collected = None if collection is None else time_reader(collection)
         for name in type(self.mapping.fields).model_fields:
             source = getattr(self.mapping.fields, name)
             if source is None:
                 continue
-            if name == "label":
+            if isinstance(source, IdField):
+                readers.append((name, id_reader(source)))
+            elif name == "label":
                 readers.append((name, _without_number(label_reader(source))))
                 if source.timestamp is not None:
                     readers.append(("label_timestamp", time_reader(source.timestamp)))
@@ -133,7 +138,7 @@ class RowMapper:
                 unmapped = self.unmapped.setdefault(name, Counter())
                 readers.append((name, _without_number(text_reader(source, unmapped))))
             elif isinstance(source, TimeField):
-                readers.append((name, time_reader(source)))
+                readers.append((name, time_reader(source, collected if name == "event_timestamp" else None)))
             elif isinstance(source, NumberField):
                 readers.append((name, _without_number(number_reader(source))))
             else:
