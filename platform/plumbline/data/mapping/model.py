@@ -164,6 +164,10 @@ class NumberField(Columns):
 class SalaryField(Columns):
     """A salary in free text, read into salary_min, salary_max, currency and period."""
 
+    currency: str | None = Field(
+        default=None, pattern="^[A-Z]{3}$", description="What a sign of several currencies ($, kr, ¥) stands for: USD."
+    )
+
 
 def _keys_as_text(value: Any) -> Any:
     """YAML reads an unquoted 1 as a number; a code is text."""

@@ -149,7 +149,8 @@ class RowMapper:
         text = record.pop("salary")
         if text is None:
             return
-        salary = parse_salary(text)
+        source = self.mapping.fields.salary
+        salary = parse_salary(text, None if source is None else source.currency)
         if salary is None:
             self.unparsed["salary"] += 1
             return
