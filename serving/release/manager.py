@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Literal, Protocol
 
-from plumbline.errors import DependencyError, PlumblineError
+from plumbline.errors import DependencyError, MissingInputError, PlumblineError
 from plumbline.registry.audit import whoami
 from plumbline.registry.models import CANARY, SHADOW
 from plumbline.registry.releases import Release
@@ -50,7 +50,7 @@ class ReleaseState(Protocol):
         ...
 
     def latest_of(self, version: str) -> Release | None:
-        """The latest release of a version, over or not."""
+        """The latest release of a version, over or not; `MissingInputError` where there is no such version."""
         ...
 
     def end(
@@ -264,7 +264,11 @@ class ReleaseManager:
         if mine is None:
             return
         if self._lane.variants.champion.current.version != mine.version:
-            ended = self._state.latest_of(mine.version)
+            try:
+                ended = self._state.latest_of(mine.version)
+            except MissingInputError:
+                _log.error("Version %s was deleted while it was released; it is taken out.", mine.version)
+                ended = None
             if ended is not None and ended.id == mine.id and ended.ending == "promoted":
                 return
         with self._lock:

@@ -108,6 +108,15 @@ def test_a_model_that_is_only_slow_is_left_to_a_person(champion: float | None) -
     assert verdict.numbers["champion_processor_ms"] == cost
 
 
+def test_beside_a_champion_that_cannot_be_compared_with_a_person_decides() -> None:
+    candidate = dataclasses.replace(HEALTHY, no_comparison="The champion's files are gone.")
+    verdict = decide(_rows(challenger=0.9, champion=None), candidate, RULES)
+    assert verdict.verdict == "review"
+    assert verdict.reasons[-2] == "The champion's files are gone."
+    assert "plumbline models promote" in verdict.reasons[-1]
+    assert decide(_rows(challenger=0.2, champion=None), candidate, RULES).verdict == "reject"
+
+
 def test_a_slow_model_that_is_worse_is_rejected_for_both() -> None:
     candidate = dataclasses.replace(HEALTHY, processor_ms=80.0)
     verdict = decide(_rows(challenger=0.7, champion=0.8), candidate, RULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from registered_versions import copy_database, register
 from typer.testing import CliRunner
 
 from plumbline.cli.models import app
+from plumbline.cli.status import status
 from plumbline.errors import MissingInputError
-from plumbline.registry.models import CHAMPION, ModelRegistry
+from plumbline.registry.models import CHAMPION, TAG_AS_OF, ModelRegistry
+from plumbline.registry.steps.gate import champion_of
 from plumbline.settings import Settings
 
 
@@ -91,6 +94,50 @@ def test_what_was_named_by_hand_is_neither_returned_to_nor_skips_the_champion_be
 def test_a_rejected_version_is_not_returned_to(registry: ModelRegistry) -> None:
     registry.reject("2", "It was wrong, too.")
     assert registry.rollback("It answers nonsense.") == "1"
+
+
+def test_the_gate_goes_on_where_the_champion_cannot_be_compared_with(registry: ModelRegistry, tmp_path: Path) -> None:
+    assert champion_of(registry, "3") == (
+        None,
+        "The champion, version 3, cannot be compared with: Model version 3 has no tag "
+        "plumbline.as_of, so that nobody knows which rows it has not seen.",
+    )
+    registry.set_tags("3", {TAG_AS_OF: "2026-03-01T00:00:00+00:00"})
+    loaded, nothing = champion_of(registry, "3")
+    assert (loaded is None, nothing) == (False, None)
+    (tmp_path / "c" / "artifacts" / "posting_model" / "config.json").write_text("{}")
+    assert "is not what was registered." in str(champion_of(registry, "3")[1])
+    (tmp_path / "c").rename(tmp_path / "elsewhere")
+    assert "files are gone." in str(champion_of(registry, "3")[1])
+
+
+def test_compare_and_history_where_versions_or_files_are_gone(registry: ModelRegistry, tmp_path: Path) -> None:
+    _delete(registry, "3")
+    (tmp_path / "b").rename(tmp_path / "elsewhere")
+    for words, said in ((("champion", "1"), "alias champion"), (("3", "1"), "no version 3"), (("1", "2"), "are gone")):
+        with pytest.raises(MissingInputError, match=said):
+            CliRunner().invoke(app, ["compare", *words], catch_exceptions=False)
+    assert [entry.subject for entry in registry.history() if entry.what == "promote"] == [
+        f"{registry.name}/{version}" for version in "123"
+    ]
+
+
+def test_status_tells_of_a_deleted_and_of_an_uncovered_champion(
+    registry: ModelRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def detail() -> str:
+        status(as_json=True)
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        return str(next(row["detail"] for row in rows if row["part"] == "champion"))
+
+    assert detail() == ""
+    registry.reject("4", "A person looked at it.")
+    _give_by_hand(registry, "4")
+    assert "neither the gate nor a promotion covers that: it was rejected" in detail()
+    _delete(registry, "4")
+    assert "`plumbline models rollback --reason ...`" in detail()
+    assert CliRunner().invoke(app, ["rollback", "--reason", "..."], catch_exceptions=False).exit_code == 0
+    assert detail() == ""
 
 
 def test_no_rollback_to_files_that_are_gone_and_the_advice_works(registry: ModelRegistry, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def show(which: WhichArgument, as_json: JsonOption = False) -> None:
     """Shows one version with its figures and the gate's grounds."""
     from plumbline.registry.models import TAG_AS_OF, TAG_DIGEST, TAG_SNAPSHOT, TAG_VERDICT, ModelRegistry
 
-    found = ModelRegistry(load_settings()).get(which)
+    registry = ModelRegistry(load_settings())
+    found = registry.get(which)
     result = {
         "version": found.version,
         "aliases": list(found.aliases),
@@ -59,6 +60,7 @@ def show(which: WhichArgument, as_json: JsonOption = False) -> None:
         "n": _number(found.tags.get("plumbline.n")),
         "gate": found.tags.get(TAG_VERDICT),
         "reasons": found.tags.get("plumbline.gate.reasons"),
+        "remarks": registry.remarks(found),
     }
     print_result(result, as_json=as_json, title=f"Model {found.version}")
 

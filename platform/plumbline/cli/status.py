@@ -58,7 +58,10 @@ def _models(settings: Settings) -> list[PartStatus]:
     found = []
     for alias in ("champion", "challenger", "previous"):
         version = registry.version_of(alias)
-        found.append(PartStatus(alias, "none" if version is None else f"version {version}", ""))
+        detail = "" if version is None else " ".join(registry.remarks(registry.get(version)))
+        if alias == "champion" and version is None and registry.version_of("previous") is not None:
+            detail = "It was deleted, or lost the alias; `plumbline models rollback --reason ...` brings one back."
+        found.append(PartStatus(alias, "none" if version is None else f"version {version}", detail))
     return found
 
 

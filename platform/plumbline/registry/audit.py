@@ -46,6 +46,8 @@ class AuditLog:
 
     def __init__(self, settings: Settings) -> None:
         self._entries = open_entries(settings)
+        self.whole = settings.store.bucket is not None or settings.tracking.uri is None
+        """Whether every change of this registry is in this log: not where machines share an MLflow, but no bucket."""
 
     def append(
         self,
@@ -77,17 +79,18 @@ class AuditLog:
         self._entries.add(json.dumps(asdict(entry), ensure_ascii=False, default=str).encode(), when=now)
         return entry
 
-    def read(self, *, what: frozenset[str] | None = None) -> list[AuditEntry]:
+    def read(self, *, what: frozenset[str] | None = None, since: datetime | None = None) -> list[AuditEntry]:
         """Entries in the order of time.
 
         Args:
             what: Only these actions; None is all of them.
+            since: Spares reading what is older by more than a day, where that costs anything; None reads all.
 
         Raises:
             DependencyError: There is a bucket, and it did not answer.
         """
         entries = []
-        for where, content in self._entries.all():
+        for where, content in self._entries.all(since):
             try:
                 entry = AuditEntry(**json.loads(content))
             except (ValueError, TypeError):

@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +24,8 @@ _ROOT = "audit"
 _AT_ONCE = 8
 """Requests under way: a long log is mostly waiting for answers."""
 
+_CLOCKS_DIFFER_BY = timedelta(days=1)
+
 
 class Entries(Protocol):
     """Texts of JSON that are only ever added to."""
@@ -32,8 +34,8 @@ class Entries(Protocol):
         """Keeps one entry, durably before it returns."""
         ...
 
-    def all(self) -> Iterator[tuple[str, bytes]]:
-        """Every entry in the order of writing, with the name of the place where it lies."""
+    def all(self, since: datetime | None = None) -> Iterator[tuple[str, bytes]]:
+        """Every entry in the order of writing, with the name of the place where it lies; older ones may be left out."""
         ...
 
 
@@ -62,7 +64,7 @@ class FileEntries:
             file.flush()
             os.fsync(file.fileno())
 
-    def all(self) -> Iterator[tuple[str, bytes]]:
+    def all(self, since: datetime | None = None) -> Iterator[tuple[str, bytes]]:  # noqa: ARG002 - one read is all of it
         """See `Entries.all`."""
         if not self._path.is_file():
             return
@@ -94,10 +96,11 @@ class ObjectEntries:
             line = json.dumps({"key": key, "content": content.decode()}, ensure_ascii=False)
             FileEntries(self._unsent).add(line.encode(), when=when)
 
-    def all(self) -> Iterator[tuple[str, bytes]]:
+    def all(self, since: datetime | None = None) -> Iterator[tuple[str, bytes]]:
         """See `Entries.all`."""
         self._send_waiting()
-        keys = list(self._store.list(f"{_ROOT}/"))
+        oldest = "" if since is None else f"{_ROOT}/{since - _CLOCKS_DIFFER_BY:%Y/%m/%d}"
+        keys = [key for key in self._store.list(f"{_ROOT}/") if key >= oldest]
         unread = [key for key in keys if key not in self._read]
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             self._read.update(zip(unread, pool.map(self._store.get, unread), strict=True))

@@ -42,6 +42,9 @@ class Candidate:
     parity_objections: Sequence[str]
     """What is to be said against it, in sentences: not measured, of something else, or not all equal."""
 
+    no_comparison: str | None = None
+    """Why the champion that there is cannot be compared with, in a sentence."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -81,7 +84,8 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
         rules: Limits.
 
     Returns:
-        `promote` only when every rule holds; `review` when only the processor time is too long.
+        `promote` only when every rule holds; `review` when only the processor time is too long, or there is a champion
+        that cannot be compared with.
     """
     numbers: dict[str, Any] = {"rows": len(rows.truth), "limits": rules.model_dump()}
     broken = _health(candidate, rules, numbers)
@@ -103,10 +107,14 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
         passed.append(
             f"Offline and online features agree on all {parity['checked']:,} pairs compared at {parity['measured_at']}."
         )
+    if candidate.no_comparison is not None:
+        return GateVerdict("review", [*passed, *slow, candidate.no_comparison, _A_PERSON_COMPARES], numbers)
     if slow:
         return GateVerdict("review", [*passed, *slow, _A_PERSON_DECIDES], numbers)
     return GateVerdict("promote", passed, numbers)
 
+
+_A_PERSON_COMPARES = "A person decides whether it takes the champion's place, with `plumbline models promote`."
 
 _A_PERSON_DECIDES = (
     "A person decides whether it is worth that, with `plumbline models promote`; to let such models in by themselves, "

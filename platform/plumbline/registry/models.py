@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from plumbline import paths
-from plumbline.errors import IntegrityError, MissingInputError
+from plumbline.errors import DependencyError, IntegrityError, MissingInputError, UserError
 from plumbline.locks import exclusive
 from plumbline.registry.audit import AuditEntry, AuditLog
 from plumbline.registry.content import CARD_FILE, MODEL_FOLDER, REFERENCE_FILE, local_content
@@ -35,7 +36,8 @@ from plumbline.registry.names import (
     TAG_SNAPSHOT,
     TAG_VERDICT,
 )
-from plumbline.registry.promotable import require_loadable, require_verdict, uncovered_because
+from plumbline.registry.promotable import override_command, require_loadable, require_verdict, uncovered_because
+from plumbline.registry.recorded import unrecorded_because
 from plumbline.registry.tracking import Tracking
 from plumbline.registry.versions import LoadedModel, ModelVersion, Versions
 from plumbline.settings import Settings
@@ -62,7 +64,10 @@ __all__ = [
     "ModelVersion",
 ]
 
+_logger = logging.getLogger(__name__)
+
 _Entries = list[AuditEntry]
+_Sentences = list[str]
 
 _ABOUT = "Serving follows the alias `champion`. Each version's page is its model card."
 
@@ -114,7 +119,7 @@ class ModelRegistry(Versions):
                 description=description,
             ).version
         )
-        self._log("register", version, reason, {})
+        self._log("register", version, reason, {"verdict": tags.get(TAG_VERDICT)})
         return version
 
     def point(self, alias: str, version: str | None) -> None:
@@ -160,6 +165,7 @@ class ModelRegistry(Versions):
         Raises:
             MissingInputError: There is no such version, it has no verdict and `override_gate` is not set, or it is
                 not in the form that serving loads.
+            UserError: Its verdict is not the one that was written down, and `override_gate` is not set.
             GateRefusedError: The gate rejected the version and `override_gate` is not set.
             IntegrityError: Its files are not what was registered.
         """
@@ -167,6 +173,7 @@ class ModelRegistry(Versions):
         require_loadable(self.fetch(version))  # first: no override helps against it
         if not override_gate:
             require_verdict(found)
+            self._require_recorded(found)
         tags = found.tags
         with self.changing():
             champion = self.version_of(CHAMPION)
@@ -229,6 +236,31 @@ class ModelRegistry(Versions):
     def history(self) -> _Entries:
         """Registrations, promotions, rejections and rollbacks of this model, oldest first."""
         return [entry for entry in self._audit.read(what=_CHANGES) if entry.subject.startswith(f"{self._name}/")]
+
+    def remarks(self, found: ModelVersion) -> _Sentences:
+        """What somebody should know of a version before relying on its tags and aliases."""
+        said = []
+        if CHAMPION in found.aliases and (why := uncovered_because(found.tags)) is not None:
+            said.append(f"It is the champion, and neither the gate nor a promotion covers that: {why}.")
+        try:
+            said += [sentence] if (sentence := unrecorded_because(self._audit, self._name, found)) else []
+        except DependencyError as error:
+            said.append(f"Its verdict could not be compared with the audit log: {error}")
+        return said
+
+    def _require_recorded(self, found: ModelVersion) -> None:
+        try:
+            why = unrecorded_because(self._audit, self._name, found)
+        except DependencyError as error:  # a log that is away keeps nobody from promoting: see `ObjectEntries`
+            _logger.warning(
+                "The verdict of version %s could not be compared with the audit log: %s", found.version, error
+            )
+            return
+        if why is not None:
+            raise UserError(
+                f"{why} Train a version with `plumbline pipeline run training`, or promote it nevertheless with "
+                f"`{override_command(found.version)}`."
+            )
 
     def _point_previous(self, version: str, champion: str | None) -> None:
         """To the champion so far, of which nobody has said that it may be served where it was named by other means."""

@@ -213,7 +213,10 @@ class Releases:
             Whether it was this call that ended it.
         """
         with self._answering(), self._registry.changing():
-            release = _release(self._registry.get(version))
+            try:
+                release = _release(self._registry.get(version))
+            except MissingInputError:
+                return False  # it was deleted, and its aliases with it
             if release is None or release.id != release_id or release.ending is not None:
                 return False
             self._end(release, ending, reason)

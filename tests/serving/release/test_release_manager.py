@@ -70,6 +70,18 @@ def test_some_clients_get_the_canary_and_the_same_ones_again(play: Callable[[Sce
     play(scenario)
 
 
+def test_a_canary_that_was_deleted_is_taken_out(play: Callable[[Scenario], None]) -> None:
+    async def scenario(at: Running) -> None:
+        await _start(at)
+        client = at.registry.tracking.client
+        await asyncio.to_thread(client.delete_model_version, at.registry.name, "2")
+        await at.until(lambda: at.lane.variants.canary is None)
+        assert set(await _roles(at, 20)) == {"champion"}
+        assert not at.releases.end("any", "2", "aborted", "It is gone already.")
+
+    play(scenario)
+
+
 def test_two_replicas_assign_alike(release_settings: Settings, registry: ModelRegistry) -> None:
     async def scenario() -> None:
         async with running(release_settings, registry) as first:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from plumbline.errors import IntegrityError, MissingInputError
 from plumbline.features.parity_record import newest_parity, objections
 from plumbline.registry.compare import trained_until
 from plumbline.registry.content import MODEL_FOLDER, REFERENCE_FILE
@@ -52,7 +53,7 @@ def gate(*, run_id: str, overrides: str, evaluation: str, model: str, folder: st
         rows = reference[reference[PART] == EVALUATION].reset_index(drop=True)
         registry = ModelRegistry(step.settings, step.run.tracking)
         version = registry.version_of(CHAMPION)
-        champion = None if version is None else registry.fetch(version)
+        champion, no_comparison = champion_of(registry, version)
         cost, champion_cost = _processor_ms(step.settings, Path(model) / MODEL_FOLDER, champion, rows)
         answers: list[str] | None = None
         if champion is not None:
@@ -72,6 +73,7 @@ def gate(*, run_id: str, overrides: str, evaluation: str, model: str, folder: st
                 champion_processor_ms=champion_cost,
                 parity=parity,
                 parity_objections=parity_objections,
+                no_comparison=no_comparison,
             ),
             step.settings.pipelines.gate,
         )
@@ -86,6 +88,18 @@ def read_verdict(folder: Path) -> GateVerdict:
     """Reads what `gate` has written."""
     values: dict[str, Any] = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
     return GateVerdict(**values)
+
+
+def champion_of(registry: ModelRegistry, version: str | None) -> tuple[LoadedModel | None, str | None]:
+    """The champion, or why it cannot be compared with: one whose files are gone must not stand in the way of all."""
+    if version is None:
+        return None, None
+    try:
+        champion = registry.fetch(version)
+        trained_until(champion)
+    except (MissingInputError, IntegrityError) as error:
+        return None, f"The champion, version {version}, cannot be compared with: {str(error).partition('. ')[0]}."
+    return champion, None
 
 
 def _parity(step: Step, run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
