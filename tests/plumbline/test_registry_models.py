@@ -102,6 +102,15 @@ def test_a_promotion_by_hand_carries_the_parity_of_the_verdict(registry: ModelRe
     assert registry.history()[-1].numbers["parity"] == parity
 
 
+def test_an_alias_stands_for_its_version(registry: ModelRegistry, tmp_path: Path) -> None:
+    for name in "ab":
+        registry.challenge(_register(registry, tmp_path, name))
+        registry.promote("challenger", "Better.")
+    registry.challenge("1")
+    registry.reject("challenger", "Worse.")
+    assert _aliases(registry) == ("2", None, None)
+
+
 def test_rejecting_takes_the_challenger_alias_away(registry: ModelRegistry, tmp_path: Path) -> None:
     version = _register(registry, tmp_path, "a")
     registry.challenge(version)

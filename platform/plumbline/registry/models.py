@@ -157,7 +157,7 @@ class ModelRegistry(Versions):
         `previous`, then `champion`, then the aliases that led there are removed: `challenger`, `canary`, `shadow`.
 
         Args:
-            version: Version number.
+            version: Version number, or an alias of it.
             reason: Why, for the audit log.
             numbers: Figures behind the decision, for the audit log.
             override_gate: Promote although the gate rejected the version, or has never judged it.
@@ -174,7 +174,7 @@ class ModelRegistry(Versions):
         if not override_gate:
             require_verdict(found)
             self._require_recorded(found)
-        tags = found.tags
+        version, tags = found.version, found.tags
         with self.changing():
             champion = self.version_of(CHAMPION)
             self._point_previous(version, champion)
@@ -189,7 +189,12 @@ class ModelRegistry(Versions):
         self._log("promote", version, reason, about)
 
     def reject(self, version: str, reason: str, *, numbers: Mapping[str, Any] | None = None) -> None:
-        """Records that a version stays out; it loses the aliases `challenger` and `previous` if it has them."""
+        """Records that a version stays out; it loses the aliases `challenger` and `previous` if it has them.
+
+        Raises:
+            MissingInputError: There is no such version.
+        """
+        version = self.get(version).version
         for alias in (CHALLENGER, PREVIOUS):
             if self.version_of(alias) == version:
                 self.point(alias, None)
