@@ -187,13 +187,12 @@ def _streams(options: argparse.Namespace) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _real(data: Path, mapping: Path) -> pd.DataFrame:
     from plumbline.data.ingest import admit
-    from plumbline.data.mapping import RowMapper, load_mapping
-    from plumbline.data.reading import FileSource
+    from plumbline.data.mapping import RowMapper, load_mapping, open_file
     from plumbline.settings import load_settings
 
     settings = load_settings()
     chosen = load_mapping(mapping)
-    source = FileSource(data, encoding=chosen.encoding, delimiter=chosen.delimiter)
+    source = open_file(data, chosen)
     mapper = RowMapper(chosen, source.columns, timedelta(days=settings.data.default_label_delay_days))
     return admit(source, mapper, settings.data).postings.sort_values("event_timestamp", ignore_index=True)
 

@@ -94,11 +94,10 @@ def real_postings(job_ads_file: Path) -> pd.DataFrame:
     if not mapping.is_file():
         pytest.skip(f"{mapping} is not there")
     from plumbline.data.ingest import admit
-    from plumbline.data.mapping import RowMapper, load_mapping
-    from plumbline.data.reading import FileSource
+    from plumbline.data.mapping import RowMapper, load_mapping, open_file
 
     settings = load_settings()
     chosen = load_mapping(mapping)
-    source = FileSource(job_ads_file, encoding=chosen.encoding, delimiter=chosen.delimiter)
+    source = open_file(job_ads_file, chosen)
     mapper = RowMapper(chosen, source.columns, timedelta(days=settings.data.default_label_delay_days))
     return admit(source, mapper, settings.data).postings.sort_values("event_timestamp", ignore_index=True)

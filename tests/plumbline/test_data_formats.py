@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 
 from plumbline.data.ingest import Admission, admit
 from plumbline.data.mapping import RowMapper
-from plumbline.data.mapping.load import parse_mapping
+from plumbline.data.mapping.load import open_file, parse_mapping
 from plumbline.data.quarantine import read_quarantine
 from plumbline.data.reading import FileSource
 from plumbline.errors import MappingError, UserError
@@ -31,7 +32,7 @@ FIELDS = {
 
 def read(path: Path, fields: dict[str, Any] | None = None, **settings: Any) -> Admission:
     mapping = parse_mapping({"fields": FIELDS | (fields or {}), **settings}, "test")
-    source = FileSource(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+    source = open_file(path, mapping)
     return admit(source, RowMapper(mapping, source.columns, 7.0), DataSettings())
 
 
@@ -262,3 +263,56 @@ def test_texts_with_labels_and_nothing_else_are_read(emscad_file: Path) -> None:
         admission = read(emscad_file.with_name("balanced_train.csv"), fields | {"posting_id": posting_id})
         assert (len(admission.postings), len(admission.quarantine)) == (1_399 - repeats, repeats)
         assert set(admission.postings.label) == {"0", "1"}
+
+
+MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def write_workbook(path: Path, sheets: dict[str, list[list[str | int]]]) -> None:
+    """The least that the format asks for; empty rows stay where they are."""
+
+    def cell(value: str | int) -> str:
+        return f"<c><v>{value}</v></c>" if isinstance(value, int) else f'<c t="str"><v>{value}</v></c>'
+
+    numbered = list(enumerate(sheets.items(), start=1))
+    with zipfile.ZipFile(path, "w") as archive:
+        main = f'<Relationship Id="r1" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
+        archive.writestr("_rels/.rels", f'<Relationships xmlns="{RELATIONS}">{main}</Relationships>')
+        listed = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, (name, _) in numbered)
+        archive.writestr("xl/workbook.xml", f'<workbook {MAIN} xmlns:r="{OFFICE}"><sheets>{listed}</sheets></workbook>')
+        targets = "".join(
+            f'<Relationship Id="r{n}" Type="{OFFICE}/worksheet" Target="worksheets/s{n}.xml"/>' for n, _ in numbered
+        )
+        archive.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{RELATIONS}">{targets}</Relationships>')
+        for n, (_, rows) in numbered:
+            data = "".join(f'<row r="{m}">{"".join(map(cell, row))}</row>' for m, row in enumerate(rows, 1) if row)
+            content = f"<worksheet {MAIN}><sheetData>{data}</sheetData></worksheet>"
+            archive.writestr(f"xl/worksheets/s{n}.xml", content)
+
+
+def test_sheets_of_workbooks_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    rows: list[list[str | int]] = [[], [*ROW, "code"], [*ROW.values(), 251401], [], ["", *[*ROW.values()][1:], 7]]
+    write_workbook(path, {"Jobs": rows})
+    admission = read(path, {"label": "code"})
+    assert list(admission.postings.label) == ["251401"]
+    assert list(admission.postings.title) == [ROW["title"]]
+    (kept_out,) = (json.loads(line) for line in (admission.quarantine.content() or b"").splitlines())
+    assert (kept_out["line"], kept_out["field"]) == (5, "posting_id")
+
+
+def test_workbooks_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    write_workbook(path, {"Notes": [["x"]], "Jobs": [[*ROW], [*ROW.values()]]})
+    for settings in ({}, {"sheet": "jobs"}):
+        with pytest.raises(UserError, match=r"Set `sheet` in the mapping; the sheets of .* are: Notes, Jobs\."):
+            read(path, **settings)
+    assert len(read(path, sheet="Jobs").postings) == 1
+    write_workbook(path, {"Jobs": []})
+    with pytest.raises(UserError, match=r"a\.xlsx is empty"):
+        read(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="is not a workbook that can be read"):
+        read(path)

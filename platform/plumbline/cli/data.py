@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Ingest, generate, validate postings; look at snapshots and quarantine.")
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="File: .csv, .tsv, .jsonl, .json (also .gz), .parquet.")
-]
+READ = "File: .csv, .tsv, .jsonl, .json (also .gz), .parquet, .xlsx."
+DataOption = Annotated[Path | None, typer.Option("--data", help=READ)]
 MappingOption = Annotated[
     Path | None,
     typer.Option("--mapping", help="Mapping file (YAML); without it the columns must be named as the contract's."),
@@ -173,7 +172,7 @@ def generate_file(
 
 @app.command()
 def validate(
-    data: Annotated[Path, typer.Option("--data", help="File: .csv, .tsv, .jsonl, .json (also .gz), .parquet.")],
+    data: Annotated[Path, typer.Option("--data", help=READ)],
     mapping: MappingOption = None,
     collected: CollectedOption = None,
     as_json: JsonOption = False,
@@ -312,7 +311,7 @@ def schema(
 
 
 def _open(data: Path, mapping: Path | None, settings: Settings) -> tuple[FileSource, RowMapper]:
-    from plumbline.data.mapping import RowMapper, contract_mapping, load_mapping
+    from plumbline.data.mapping import RowMapper, contract_mapping, load_mapping, open_file
     from plumbline.data.reading import FileSource
 
     if mapping is None:
@@ -320,7 +319,7 @@ def _open(data: Path, mapping: Path | None, settings: Settings) -> tuple[FileSou
         chosen = contract_mapping(source.columns)
     else:
         chosen = load_mapping(mapping)
-        source = FileSource(data, encoding=chosen.encoding, delimiter=chosen.delimiter)
+        source = open_file(data, chosen)
     return source, RowMapper(chosen, source.columns, _delay(settings))
 
 

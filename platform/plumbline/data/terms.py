@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from plumbline.data.mapping.load import nearest
+from plumbline.data.mapping.load import nearest, open_file
 from plumbline.data.mapping.model import LabelField, Mapping
 from plumbline.data.mapping.parsers import label_reader
 from plumbline.data.mapping.times import UnreadableError
@@ -36,7 +36,7 @@ def read_label_terms(data: Path, mapping: Mapping) -> pd.DataFrame | None:
     path = data.parent / wanted.file
     if not path.is_file():
         return None
-    source = FileSource(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+    source = open_file(path, mapping)
     for column in (wanted.text, wanted.label):
         if column not in source.columns:
             near = nearest(column, source.columns)

@@ -12,9 +12,8 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from plumbline.data.ingest import Admission, admit, require_tolerable
-from plumbline.data.mapping.load import load_mapping
+from plumbline.data.mapping.load import load_mapping, open_file
 from plumbline.data.mapping.rows import RowMapper
-from plumbline.data.reading import FileSource
 from plumbline.errors import MissingInputError
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.duplicates import near_duplicate_groups
@@ -46,7 +45,7 @@ def read_file(settings: Settings, data: Path, mapping: Path) -> Admission:
         ContractError: Too many rows break the contract.
     """
     parsed = load_mapping(mapping)
-    source = FileSource(data, encoding=parsed.encoding, delimiter=parsed.delimiter)
+    source = open_file(data, parsed)
     mapper = RowMapper(parsed, source.columns, settings.data.default_label_delay_days)
     admission = admit(source, mapper, settings.data, collected=datetime.now(UTC))
     require_tolerable(admission, settings.data, None)

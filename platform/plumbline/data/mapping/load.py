@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from plumbline.data.contract import POSTING_COLUMNS
 from plumbline.data.mapping import model
 from plumbline.data.mapping.model import Fields, Mapping
+from plumbline.data.reading import FileSource
 from plumbline.errors import MappingError, MissingInputError
 
 
@@ -30,6 +31,16 @@ def load_mapping(path: Path) -> Mapping:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MappingError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return parse_mapping(content, str(path))
+
+
+def open_file(path: Path, mapping: Mapping) -> FileSource:
+    """Opens a file in the form that its mapping says.
+
+    Raises:
+        MissingInputError: There is no such file.
+        UserError: It is in another form.
+    """
+    return FileSource(path, encoding=mapping.encoding, delimiter=mapping.delimiter, sheet=mapping.sheet)
 
 
 def parse_mapping(content: Any, origin: str) -> Mapping:

@@ -275,6 +275,7 @@ class Mapping(_Strict):
         max_length=1,
         description="Of CSV files; unset: as the file's first line (`sep=;`) or its ending (.tsv) says, else a comma.",
     )
+    sheet: str | None = Field(default=None, description="Of a workbook; unset: its only sheet.")
     fields: Fields
     mask: tuple[Literal["title", "description", "company", "location", "category"], ...] = Field(
         default=MASKED_FIELDS, description="Fields in which personal details are masked."

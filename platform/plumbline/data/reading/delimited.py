@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from plumbline.data.reading.header import column_names
 from plumbline.data.reading.rows import RawRow
 from plumbline.data.reading.text import is_text, not_text, open_text, printable
 from plumbline.errors import UserError
@@ -113,17 +113,12 @@ class Delimited:
         return False
 
     def _header(self, cells: list[str], encoding: str) -> tuple[str, ...]:
-        if not cells:
-            raise UserError(f"{self._path} is empty.")
         if not is_text(cells):
             raise UserError(
                 f"The header of {self._path} is not {encoding.removesuffix('-sig')} text; "
                 "set `encoding` in the mapping, such as cp1252."
             )
-        names = [name.strip() or f"(column {number})" for number, name in enumerate(cells, start=1)]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise UserError(f"{self._path} has the column {', '.join(sorted(twice))} twice; rename one.")
+        names = column_names(self._path, cells)
         other = max(_DELIMITERS, key=names[0].count)
         if len(names) == 1 and other in names[0]:
             shown = "\\t" if other == "\t" else other
@@ -131,4 +126,4 @@ class Delimited:
                 f"{self._path} has one column, {names[0]!r}, when it is read with the delimiter {self._delimiter!r}; "
                 f'set `delimiter: "{shown}"` in the mapping.'
             )
-        return tuple(names)
+        return names

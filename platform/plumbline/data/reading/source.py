@@ -13,12 +13,12 @@ import pyarrow as pa
 from plumbline.data.reading.arrow_rows import ParquetRows
 from plumbline.data.reading.delimited import Delimited
 from plumbline.data.reading.json_rows import JsonRows
-from plumbline.data.reading.rows import RawRow
+from plumbline.data.reading.rows import RawRow, RowSource
 from plumbline.errors import MissingInputError, UserError
 
 _DELIMITED = (".csv", ".tsv", ".tab")
 _JSON = (".jsonl", ".ndjson", ".json")
-FORMATS = (*(f"{ending}{zipped}" for ending in (*_DELIMITED, *_JSON) for zipped in ("", ".gz")), ".parquet")
+FORMATS = (*(f"{ending}{zipped}" for ending in (*_DELIMITED, *_JSON) for zipped in ("", ".gz")), ".parquet", ".xlsx")
 
 _DAMAGES = (EOFError, zlib.error, csv.Error, pa.ArrowException, ValueError, OverflowError, OSError)
 
@@ -32,13 +32,16 @@ class FileSource:
 
     columns: tuple[str, ...]
 
-    def __init__(self, path: Path, *, encoding: str = "utf-8", delimiter: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, encoding: str = "utf-8", delimiter: str | None = None, sheet: str | None = None
+    ) -> None:
         """Opens the file and reads its columns.
 
         Args:
             path: File; its name ends with one of `FORMATS`.
             encoding: Of text; a byte order mark says it better.
             delimiter: Of CSV; None: the one that the file's first line or its ending says, else a comma.
+            sheet: Of a workbook; None: its only one.
 
         Raises:
             MissingInputError: There is no such file.
@@ -50,15 +53,8 @@ class FileSource:
         name = path.name.lower()
         if not name.endswith(FORMATS):
             raise UserError(f"The format of {path.name} is unknown; give a file that ends with {', '.join(FORMATS)}.")
-        name = name.removesuffix(".gz")
         try:
-            self._rows: Delimited | JsonRows | ParquetRows = (
-                Delimited(path, encoding, delimiter)
-                if name.endswith(_DELIMITED)
-                else JsonRows(path, encoding)
-                if name.endswith(_JSON)
-                else ParquetRows(path)
-            )
+            self._rows = _open(path, name.removesuffix(".gz"), encoding, delimiter, sheet)
         except _DAMAGES as error:
             raise self._damaged(1, error) from error
         self.columns = self._rows.columns
@@ -84,3 +80,15 @@ class FileSource:
 
     def _damaged(self, line: int, error: Exception) -> UserError:
         return UserError(f"{self._path} cannot be read after line {line}: {error}. Fetch it again.")
+
+
+def _open(path: Path, name: str, encoding: str, delimiter: str | None, sheet: str | None) -> RowSource:
+    if name.endswith(_DELIMITED):
+        return Delimited(path, encoding, delimiter)
+    if name.endswith(_JSON):
+        return JsonRows(path, encoding)
+    if name.endswith(".parquet"):
+        return ParquetRows(path)
+    from plumbline.data.reading.workbook import WorkbookRows  # its library is an extra
+
+    return WorkbookRows(path, sheet)
