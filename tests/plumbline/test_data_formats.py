@@ -181,6 +181,7 @@ def test_rows_that_break_parsers_are_quarantined(tmp_path: Path) -> None:
     deep = "[" * 5_000 + "]" * 5_000
     path.write_text(
         lines(ROW)
+        + r'{"text": "jobs\u0040acme.example", ' + "\n"
         + "".join(f'{{"id":"{n}","x":{"[" * n}{"]" * n}}}\n' for n in (40, 900))
         + f'{{"id":"u-2","x":{deep}}}\n'
         + '{"id":"","title":"half a pair, nested","extra":{"a":"\\ud83d"}}\n'
@@ -191,10 +192,11 @@ def test_rows_that_break_parsers_are_quarantined(tmp_path: Path) -> None:
     assert dict(admission.quarantine.reasons) == {
         "row: more than 32 objects and lists inside each other": 3,
         "row: not text: half of a surrogate pair": 2,
-        "row: not JSON": 1,
+        "row: not JSON": 2,
     }
+    assert b"acme" not in (admission.quarantine.content() or b"")
     store = FolderStore(tmp_path / "objects")
-    assert [row["line"] for row in read_quarantine(store, admission.quarantine.write_refused(store))] == [*range(2, 8)]
+    assert [row["line"] for row in read_quarantine(store, admission.quarantine.write_refused(store))] == [*range(2, 9)]
 
 
 def test_the_quarantine_survives_text_that_cannot_be_encoded(tmp_path: Path) -> None:
@@ -215,6 +217,19 @@ def test_binary_columns_of_parquet_are_utf8(tmp_path: Path) -> None:
     assert list(admission.postings.category) == ["x"]
     (reason,) = admission.quarantine.reasons
     assert reason.startswith("row: not utf-8 text")
+
+
+def test_maps_of_parquet_have_parts_and_names_are_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    kinds = pa.array([[("where", "Lund")]], pa.map_(pa.string(), pa.string()))
+    table = pa.table({**{name: [text] for name, text in ROW.items()}, "place": kinds})
+    pq.write_table(table, path)
+    (reason,) = read(path, {"location": "place"}).quarantine.reasons
+    assert "an object where text is wanted; map a part of it, such as place.where" in reason
+    assert list(read(path, {"location": "place.where"}).postings.location) == ["Lund"]
+    pq.write_table(table.append_column("title", [["again"]]), path)
+    with pytest.raises(UserError, match="has the column title twice"):
+        read(path)
 
 
 def test_times_of_parquet_outside_the_calendar_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plumbline.data.reading.nested import NestedRow
+from plumbline.data.reading.header import column_names
+from plumbline.data.reading.nested import HEAD_ROWS, NestedRow
 from plumbline.data.reading.rows import RawRow
 from plumbline.data.reading.text import not_text
 from plumbline.errors import UserError
@@ -28,14 +30,19 @@ class ParquetRows:
         """Reads the schema.
 
         Raises:
-            UserError: It is not a Parquet file.
+            UserError: It is not a Parquet file, or has a column twice.
         """
         self._path = path
         try:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} is not a Parquet file: {error}") from error
-        self.columns = tuple(dict.fromkeys(path for field in schema for path in _paths(field, "")))
+        column_names(path, schema.names)
+        columns = dict.fromkeys(found for field in schema for found in _paths(field, ""))
+        if any("map<" in str(field.type) for field in schema):  # its names are in the rows alone
+            for row in itertools.islice(self.rows(), HEAD_ROWS):
+                columns |= dict.fromkeys(row.values.paths() if isinstance(row.values, NestedRow) else ())
+        self.columns = tuple(columns)
 
     def rows(self) -> Iterator[RawRow]:
         """The rows; binary columns are read as UTF-8, as writers leave them that do not say what is text."""
@@ -65,6 +72,8 @@ def _decoded(value: Any, errors: str) -> Any:
         return value.decode("utf-8", errors)
     if isinstance(value, dict):
         return {name: _decoded(inner, errors) for name, inner in value.items()}
+    if isinstance(value, list) and value and all(isinstance(each, tuple) for each in value):
+        return {_decoded(name, errors): _decoded(inner, errors) for name, inner in value}  # a map
     if isinstance(value, list):
         return [_decoded(inner, errors) for inner in value]
     return value

@@ -119,7 +119,7 @@ class Delimited:
                 "set `encoding` in the mapping, such as cp1252."
             )
         names = column_names(self._path, cells)
-        other = max(_DELIMITERS, key=names[0].count)
+        other = max(set(_DELIMITERS) - {self._delimiter}, key=names[0].count)
         if len(names) == 1 and other in names[0]:
             shown = "\\t" if other == "\t" else other
             raise UserError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from plumbline.data.reading.nested import NestedRow, is_deeper
+from plumbline.data.reading.nested import HEAD_ROWS, NestedRow, is_deeper
 from plumbline.data.reading.rows import RawRow
 from plumbline.data.reading.text import is_text, not_text, open_text, printable
 from plumbline.errors import UserError
@@ -17,7 +17,7 @@ from plumbline.errors import UserError
 _DEEPEST = 32
 _TOO_DEEP = f"more than {_DEEPEST} objects and lists inside each other"
 _HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
-_HEAD_ROWS = 100
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 class JsonRows:
@@ -41,7 +41,7 @@ class JsonRows:
                 found |= dict.fromkeys(row.values.paths())
             else:
                 defect = defect or f"line {row.line} is {row.defect}"
-            if number >= _HEAD_ROWS:
+            if number >= HEAD_ROWS:
                 break
         if not found:
             raise UserError(
@@ -81,14 +81,20 @@ class JsonRows:
                     yield self._row(line, text, file.encoding)
 
     def _row(self, line: int, text: str, encoding: str) -> RawRow:
+        content: Any = None
         if not is_text([text]):
-            return RawRow(line, {"(line)": printable(text)}, not_text(encoding))
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            return RawRow(line, {"(line)": text}, "not JSON" if isinstance(error, ValueError) else _TOO_DEEP)
-        defect = _defect(content, text)
-        return RawRow(line, NestedRow(content)) if defect is None else RawRow(line, {"(line)": text}, defect)
+            defect: str | None = not_text(encoding)
+        else:
+            try:
+                content = json.loads(text)
+                defect = _defect(content, text)
+            except (ValueError, RecursionError) as error:
+                defect = "not JSON" if isinstance(error, ValueError) else _TOO_DEEP
+        if defect is None:
+            return RawRow(line, NestedRow(content))
+        # What is kept of the line is masked, and an escape must hide nothing from that.
+        plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
+        return RawRow(line, {"(line)": printable(plain)}, defect)
 
 
 def _defect(content: Any, text: str) -> str | None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+HEAD_ROWS = 1_000
+"""Rows in which the paths of a file are looked for."""
+
 
 class NotText(str):
     """The source text of an object, or of a list of them, where a row has no text. A field cannot be read from it.
