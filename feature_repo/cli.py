@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, step
 from plumbline.features.instants import instant_of
 from plumbline.settings import Settings, load_settings
 
@@ -28,7 +28,7 @@ PairsOption = Annotated[int | None, typer.Option(help="Pairs to compare. Default
 SeedOption = Annotated[int, typer.Option(help="Seed of the draw of pairs.")]
 
 
-@app.command("apply")
+@app.command("apply", epilog=examples("plumbline features apply"))
 def apply_command(as_json: JsonOption = False) -> None:
     """Writes the definitions to the registry and prepares the online store."""
     from plumbline.features.repo import feature_repo
@@ -39,7 +39,7 @@ def apply_command(as_json: JsonOption = False) -> None:
     print_result(applied, as_json=as_json, title="Applied")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline features build --snapshot latest"))
 def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_json: JsonOption = False) -> None:
     """Computes the batch views from a snapshot's posting log, up to an instant or for all of it."""
     from plumbline.features.repo import feature_repo
@@ -58,7 +58,7 @@ def build(snapshot: SnapshotOption = "latest", as_of: OptionalAsOf = None, as_js
         print_result({**result.pop("rows"), **result}, as_json=False, title="Built views (rows)")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline features materialize --as-of latest"))
 def materialize(
     as_of: AsOfOption,
     full: Annotated[
@@ -80,7 +80,7 @@ def materialize(
         print_result(result, as_json=False, title="Materialised (rows)")
 
 
-@app.command("training-set")
+@app.command("training-set", epilog=examples("plumbline features training-set --as-of latest --out training.parquet"))
 def training_set_command(
     as_of: AsOfOption,
     snapshot: SnapshotOption = "latest",
@@ -104,7 +104,7 @@ def training_set_command(
     print_result(result, as_json=as_json, title="Training set")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline features parity --pairs 500"))
 def parity(
     snapshot: SnapshotOption = "latest", pairs: PairsOption = None, seed: SeedOption = 0, as_json: JsonOption = False
 ) -> None:
@@ -134,7 +134,7 @@ def parity(
     report.require()
 
 
-@app.command("prepare")
+@app.command("prepare", epilog=examples("plumbline features prepare --as-of latest"))
 def prepare_command(
     as_of: AsOfOption,
     snapshot: SnapshotOption = "latest",
@@ -157,7 +157,7 @@ def prepare_command(
     report.require()
 
 
-@app.command("refresh")
+@app.command("refresh", epilog=examples("plumbline features refresh --measure"))
 def refresh_command(
     snapshot: SnapshotOption = "latest",
     as_of: AsOfOption = "latest",
@@ -178,7 +178,7 @@ def refresh_command(
         report.require()
 
 
-@app.command()
+@app.command(epilog=examples("plumbline features show"))
 def show(as_json: JsonOption = False) -> None:
     """Lists the views: key, TTL, rows built, and how far the online store has been brought."""
     from feature_repo.show import describe_views
@@ -186,7 +186,7 @@ def show(as_json: JsonOption = False) -> None:
     print_rows(describe_views(load_settings()), as_json=as_json, title="Feature views")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline features serve"))
 def serve() -> None:
     """Runs Feast's feature server in the foreground until SIGTERM; address and port are settings."""
     from feature_repo.server import serve as run

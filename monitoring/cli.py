@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitoring.generating import dashboards, rules
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console, step
 from plumbline.errors import PlumblineError, UserError
 from plumbline.instants import parse_instant
 from plumbline.model.class_names import titled
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from monitoring.sending import Receivers
 
 app = typer.Typer(no_args_is_help=True, help="Drift monitors: windows against the served model's reference.")
-app.command("rules")(rules)
-app.command("dashboards")(dashboards)
+app.command(
+    "rules",
+    epilog=examples("plumbline monitor rules --out rules", "plumbline monitor rules --out rules --namespace plumbline"),
+)(rules)
+app.command("dashboards", epilog=examples("plumbline monitor dashboards --out dashboards"))(dashboards)
 
 SnapshotOption = Annotated[str, typer.Option("--snapshot", help="Snapshot id, its beginning, or `latest`.")]
 PolicyOption = Annotated[
@@ -28,7 +31,13 @@ PolicyOption = Annotated[
 ]
 
 
-@app.command("run")
+@app.command(
+    "run",
+    epilog=examples(
+        "plumbline monitor run --last 14d",
+        "plumbline monitor run --window 2026-05-11/2026-05-25 --alert-url http://127.0.0.1:8090/webhook/alertmanager",
+    ),
+)
 def run(
     snapshot: SnapshotOption = "latest",
     start: Annotated[str | None, typer.Option(help="Start of the window, ISO 8601.")] = None,
@@ -85,7 +94,9 @@ def run(
         raise undelivered
 
 
-@app.command("weekly")
+@app.command(
+    "weekly", epilog=examples("plumbline monitor weekly --start 2026-04-06 --end 2026-06-08 --models previous,champion")
+)
 def weekly(
     start: Annotated[str, typer.Option(help="Start of the first week, ISO 8601.")],
     end: Annotated[str, typer.Option(help="End of the last week (not in it), ISO 8601.")],
@@ -105,7 +116,7 @@ def weekly(
     print_rows(rows, as_json=as_json, title="Accuracy by week")
 
 
-@app.command("answers")
+@app.command("answers", epilog=examples("plumbline monitor answers --since 2026-05-25 --models 1,2"))
 def answers(
     since: Annotated[str, typer.Option(help="Postings from here on, ISO 8601.")],
     until: Annotated[str | None, typer.Option(help="Postings before this, ISO 8601; all by default.")] = None,
@@ -153,7 +164,9 @@ def answers(
     print_result(counts, as_json=False, title="Of all that were asked")
 
 
-@app.command("policy")
+@app.command(
+    "policy", epilog=examples("plumbline monitor policy", "plumbline monitor policy --policy policy.yaml --json")
+)
 def policy_command(policy: PolicyOption = None, as_json: JsonOption = False) -> None:
     """Checks a drift policy and prints it with its defaults filled in."""
     from monitoring.policy import load_policy
@@ -163,7 +176,7 @@ def policy_command(policy: PolicyOption = None, as_json: JsonOption = False) -> 
     print_result(content, as_json=as_json, title="Drift policy")
 
 
-@app.command("schema")
+@app.command("schema", epilog=examples("plumbline monitor schema"))
 def schema() -> None:
     """Prints the JSON Schema of drift policies."""
     from monitoring.policy import DriftPolicy
@@ -171,7 +184,7 @@ def schema() -> None:
     print_json(DriftPolicy.model_json_schema())
 
 
-@app.command("history")
+@app.command("history", epilog=examples("plumbline monitor history --last 5"))
 def history(
     last: Annotated[int, typer.Option(min=1, help="How many results to show.")] = 20, as_json: JsonOption = False
 ) -> None:
@@ -196,7 +209,7 @@ def history(
     print_rows(rows, as_json=False, title="Results")
 
 
-@app.command("page")
+@app.command("page", epilog=examples("plumbline monitor page --out report.html"))
 def page(
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     address: Annotated[
@@ -212,7 +225,7 @@ def page(
     progress_console.print(f"Report: {out}")
 
 
-@app.command("exporter")
+@app.command("exporter", epilog=examples("plumbline monitor exporter --port 9106"))
 def exporter(
     port: Annotated[int | None, typer.Option(help="Port to serve on; the setting's by default.")] = None,
 ) -> None:
@@ -231,7 +244,7 @@ def exporter(
     serve(settings, port=chosen, stop=stop)
 
 
-@app.command("ui")
+@app.command("ui", epilog=examples("plumbline monitor ui --port 8086"))
 def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the setting's by default.")] = None) -> None:
     """Serves Evidently's own pages over the monitors' workspace until it is stopped."""
     from monitoring.evidently_workspace import serve_ui, workspace_dir

@@ -20,13 +20,19 @@ from pipelines.options import (
     parity_notice,
     pipeline_arguments,
 )
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console, step
 from plumbline.settings import Settings, load_settings
 
 app = typer.Typer(help="Runs, compiles and submits pipelines.")
 
 
-@app.command("run")
+@app.command(
+    "run",
+    epilog=examples(
+        "plumbline pipeline run training --as-of latest",
+        "plumbline pipeline run training --set model.epochs=12 --no-promote",
+    ),
+)
 def run(
     pipeline: PipelineArgument,
     snapshot: SnapshotOption = "latest",
@@ -65,7 +71,7 @@ def run(
         print_result(headline(result), as_json=False, title=f"Pipeline {pipeline}")
 
 
-@app.command("compile")
+@app.command("compile", epilog=examples("plumbline pipeline compile --out build/pipelines"))
 def compile_(
     out: Annotated[Path, typer.Option(help="Folder for the compiled files.")] = Path("build/pipelines"),
     as_json: JsonOption = False,
@@ -77,7 +83,7 @@ def compile_(
     print_rows([{"pipeline": file.stem, "file": str(file)} for file in files], as_json=as_json, title="Compiled")
 
 
-@app.command("list")
+@app.command("list", epilog=examples("plumbline pipeline list"))
 def list_(as_json: JsonOption = False) -> None:
     """Lists the pipelines and the runs that MLflow knows."""
     settings = load_settings()

@@ -17,7 +17,7 @@ from pipelines.options import (
     headline,
     pipeline_arguments,
 )
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console
 from plumbline.settings import load_settings
 
 HostOption = Annotated[str | None, typer.Option(help="Address of the KFP API server; else the setting.")]
@@ -29,9 +29,11 @@ _STARTING_SECONDS = 300.0
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to the group `pipeline`."""
-    app.command("submit")(submit)
-    app.command("upload")(upload)
-    app.command("schedule")(schedule)
+    app.command("submit", epilog=examples("plumbline pipeline submit training --host http://127.0.0.1:8888 --wait"))(
+        submit
+    )
+    app.command("upload", epilog=examples("plumbline pipeline upload --host http://127.0.0.1:8888 --schedules"))(upload)
+    app.command("schedule", epilog=examples("plumbline pipeline schedule --host http://127.0.0.1:8888"))(schedule)
 
 
 def submit(

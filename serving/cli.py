@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, progress_console, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, progress_console, step
 from plumbline.errors import DependencyError, UserError
 from plumbline.settings import Settings, load_settings
 from serving.prediction_log.cli import log_app
@@ -21,11 +21,11 @@ serve_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The serving endpoint and its prediction log."
 )
 serve_app.add_typer(log_app, name="log")
-serve_app.command("tune")(tune)
-serve_app.command("budget")(budget)
+serve_app.command("tune", epilog=examples("plumbline serve tune --budget-ms 50 --out plumbline.yaml"))(tune)
+serve_app.command("budget", epilog=examples("plumbline serve budget spans.jsonl"))(budget)
 
 
-@serve_app.command("run")
+@serve_app.command("run", epilog=examples("plumbline serve run", "plumbline serve run --host 0.0.0.0 --port 8100"))
 def run(
     port: Annotated[int | None, typer.Option(help="Port to listen on; overrides the setting.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; overrides the setting.")] = None,
@@ -46,7 +46,7 @@ def run(
     progress_console.print("  stopped: requests drained, prediction log shipped")
 
 
-@serve_app.command("models")
+@serve_app.command("models", epilog=examples("plumbline serve models"))
 def models(
     url: Annotated[str | None, typer.Option(help="Address of the endpoint; default: from the settings.")] = None,
     as_json: JsonOption = False,
@@ -73,7 +73,7 @@ def models(
             print_result(model, as_json=False, title="Served model")
 
 
-@serve_app.command("ask")
+@serve_app.command("ask", epilog=examples("plumbline serve ask", "plumbline serve ask --posting posting.json"))
 def ask_command(
     url: Annotated[str | None, typer.Option(help="Address of the endpoint; default: from the settings.")] = None,
     posting: Annotated[Path | None, typer.Option(help="JSON file with a posting; default: a made-up one.")] = None,

@@ -66,7 +66,7 @@ _UNCOVERED = Alert(
     "1m",
     "warning",
     "The alias of {{ $labels.model }} names a version that neither the gate nor a promotion covers.",
-    "Somebody gave it the alias by other means than `plumbline models promote`. With `serving.follow: covered` the "
+    "Somebody gave it the alias by other means than `plumbline models promote VERSION --reason ...`. With `serving.follow: covered` the "
     "version from before is served on, and a pod that starts now would not become ready; with `any` it is served.",
 )
 
@@ -77,7 +77,7 @@ _GONE = Alert(
     "critical",
     "The alias of {{ $labels.model }} names no version any more.",
     "The version that is served was deleted, or the alias was taken from it. The pods that run serve it on; one that "
-    "starts now would not become ready. `plumbline models rollback` returns to the champion before.",
+    "starts now would not become ready. `plumbline models rollback --reason ...` returns to the champion before.",
 )
 
 _DIFFER = Alert(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, progress_console
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, progress_console
 from plumbline.errors import GateRefusedError
 from plumbline.instants import parse_instant
 from plumbline.settings import Settings, load_settings
@@ -58,7 +58,13 @@ OutOption = Annotated[Path | None, typer.Option(help="Also write the result to t
 SeedOption = Annotated[int, typer.Option(help="Of the arrivals and the sample of postings.")]
 
 
-@app.command("run")
+@app.command(
+    "run",
+    epilog=examples(
+        "plumbline load run --rate 200 --duration 60 --slo 'p99<50'",
+        "plumbline load run --ramp 50:500 --over 120 --html load.html",
+    ),
+)
 def run(
     url: UrlOption = None,
     rate: Annotated[float | None, typer.Option(help="Requests per second; default: 100.")] = None,
@@ -114,7 +120,7 @@ def run(
     _finish_run(result, html, out, as_json)
 
 
-@app.command("replay")
+@app.command("replay", epilog=examples("plumbline load replay --since 2026-05-25 --speed 10"))
 def replay(
     url: UrlOption = None,
     since: Annotated[
@@ -156,7 +162,7 @@ def replay(
     _finish_run(run_replay(settings, asked, sending, judging), html, out, as_json)
 
 
-@app.command("knee")
+@app.command("knee", epilog=examples("plumbline load knee --from 100 --to 2000 --budget-ms 50"))
 def knee(
     url: UrlOption = None,
     low: Annotated[float, typer.Option("--from", help="First rate, requests per second.")] = 100.0,
@@ -199,7 +205,7 @@ def knee(
     print_result(shown, as_json=as_json, title="Knee")
 
 
-@app.command("schema")
+@app.command("schema", epilog=examples("plumbline load schema"))
 def schema() -> None:
     """Prints the JSON Schema of a load plan."""
     from serving.load.plan import LoadPlan

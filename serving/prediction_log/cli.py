@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_result, step
+from plumbline.cli.output import JsonOption, examples, print_result, step
 from plumbline.errors import MissingInputError
 from plumbline.instants import parse_instant
 from plumbline.settings import load_settings
@@ -32,7 +32,7 @@ def log(context: typer.Context, since: _Since = None, until: _Until = None, as_j
     print_result(result, as_json=as_json, title="Prediction log")
 
 
-@log_app.command("ship")
+@log_app.command("ship", epilog=examples("plumbline serve log ship"))
 def ship(
     spool: Annotated[
         Path | None, typer.Option(help="Folder of another spool, such as a dead pod's; default: this machine's.")
@@ -56,7 +56,7 @@ def ship(
     print_result({**asdict(shipped), "segments_left": left}, as_json=as_json, title="Shipped")
 
 
-@log_app.command("prune")
+@log_app.command("prune", epilog=examples("plumbline serve log prune --dry-run"))
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: JsonOption = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_result, print_rows, step
+from plumbline.cli.output import JsonOption, examples, print_result, print_rows, step
 from plumbline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,13 @@ WeightOption = Annotated[
 ]
 
 
-@app.command("start")
+@app.command(
+    "start",
+    epilog=examples(
+        "plumbline release start 3 --reason 'Better on new boards.' --weight 0.05",
+        "plumbline release start 3 --reason 'A look first.' --shadow",
+    ),
+)
 def start(
     version: Annotated[str, typer.Argument(help="Version number.")],
     reason: ReasonOption,
@@ -39,7 +45,7 @@ def start(
     _show(releases.start(version, reason, weight=chosen, shadow=shadow), as_json=as_json)
 
 
-@app.command("set-weight")
+@app.command("set-weight", epilog=examples("plumbline release set-weight 0.2 --reason 'A day without errors.'"))
 def set_weight(
     weight: Annotated[float, typer.Argument(help="Share of the clients, 0 to 1.")],
     reason: ReasonOption,
@@ -50,7 +56,7 @@ def set_weight(
     _show(_releases(model).set_weight(weight, reason), as_json=as_json)
 
 
-@app.command("status")
+@app.command("status", epilog=examples("plumbline release status"))
 def status(
     version: Annotated[str | None, typer.Option(help="This version's latest release, over or not.")] = None,
     model: ModelOption = None,
@@ -67,7 +73,7 @@ def status(
         _show(found, as_json=False)
 
 
-@app.command("judge")
+@app.command("judge", epilog=examples("plumbline release judge --apply"))
 def judge_command(
     apply: Annotated[bool, typer.Option("--apply", help="Carry the verdict out: promote, or roll back.")] = False,
     snapshot: Annotated[str, typer.Option(help="Snapshot whose labels count.")] = "latest",
@@ -98,19 +104,19 @@ def judge_command(
     print_result(result, as_json=as_json, title=f"Verdict on version {after.version}")
 
 
-@app.command("promote")
+@app.command("promote", epilog=examples("plumbline release promote --reason 'It has proved itself.'"))
 def promote(reason: ReasonOption, model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Makes the released version the champion."""
     _show(_releases(model).promote(reason), as_json=as_json)
 
 
-@app.command("abort")
+@app.command("abort", epilog=examples("plumbline release abort --reason 'Late answers.'"))
 def abort(reason: ReasonOption, model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Takes the released version out again; replicas follow within seconds."""
     _show(_releases(model).abort(reason), as_json=as_json)
 
 
-@app.command("history")
+@app.command("history", epilog=examples("plumbline release history"))
 def history(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Lists every change of every release, with who, why and on which numbers."""
     rows: list[Any] = [vars(entry) for entry in _releases(model).history()]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, progress_console
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, progress_console
 from plumbline.errors import UserError
 from plumbline.settings import load_settings
 
@@ -29,7 +29,7 @@ class ServiceOption(StrEnum):
     model = "model"
 
 
-@app.command("wait")
+@app.command("wait", epilog=examples("plumbline cluster wait --for mlflow --for redis --timeout 300"))
 def wait(
     for_: Annotated[list[ServiceOption], typer.Option("--for", help="Service; repeatable, waited for in order.")],
     timeout: TimeoutOption = 300.0,
@@ -51,7 +51,7 @@ def wait(
     print_result({"waited_seconds": waited} if as_json else waited, as_json=as_json, title="Ready after seconds")
 
 
-@app.command("databases")
+@app.command("databases", epilog=examples("plumbline cluster databases mlflow feast"))
 def databases(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Databases that must be there.")],
     timeout: TimeoutOption = 180.0,
@@ -64,7 +64,7 @@ def databases(
     print_result({"databases": done} if as_json else done, as_json=as_json, title="Databases")
 
 
-@app.command("buckets")
+@app.command("buckets", epilog=examples("plumbline cluster buckets plumbline mlflow"))
 def buckets(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Buckets besides the store's.")] = None,
     timeout: TimeoutOption = 180.0,
@@ -77,7 +77,10 @@ def buckets(
     print_result({"buckets": done} if as_json else done, as_json=as_json, title="Buckets")
 
 
-@app.command("migrate")
+@app.command(
+    "migrate",
+    epilog=examples("plumbline cluster migrate --backend-store-uri postgresql+psycopg://mlflow@postgres/mlflow"),
+)
 def migrate(
     backend_store_uri: Annotated[
         str | None, typer.Option(help="MLflow's database; default: MLFLOW_BACKEND_STORE_URI.")
@@ -92,7 +95,7 @@ def migrate(
     print_result({"revisions": done} if as_json else done, as_json=as_json, title="Schema revisions")
 
 
-@app.command("bootstrap")
+@app.command("bootstrap", epilog=examples("plumbline cluster bootstrap --rows 20000 --weeks 12"))
 def bootstrap(
     rows: Annotated[int, typer.Option(min=1, help="Postings to generate, where there is no snapshot.")] = 3000,
     weeks: Annotated[int, typer.Option(min=1, help="Weeks that they are spread over.")] = 12,
@@ -118,7 +121,9 @@ def bootstrap(
     print_result(done if as_json else plain, as_json=as_json, title="Bootstrap")
 
 
-@app.command("job")
+@app.command(
+    "job", epilog=examples("plumbline cluster job --answer answers/1.json -- pipeline run training --as-of latest")
+)
 def job(
     arguments: Annotated[list[str], typer.Argument(metavar="-- ARGUMENTS...", help="What follows `plumbline`.")],
     answer: Annotated[str, typer.Option(metavar="KEY", help="Key of the answer in the object store.")],
@@ -142,7 +147,9 @@ BackupRegionOption = Annotated[str, typer.Option("--region", help="Its region.")
 DumpsOption = Annotated[Path | None, typer.Option(help="Folder of <database>.dump files (pg_dump --format=custom).")]
 
 
-@app.command("backup")
+@app.command(
+    "backup", epilog=examples("plumbline cluster backup --bucket backups --endpoint-url https://s3.example --keep 14")
+)
 def backup(
     bucket: BackupBucketOption,
     bucket_prefix: BackupPrefixOption = "plumbline-backup",
@@ -173,7 +180,9 @@ def backup(
     print_result(done, as_json=as_json, title="Backup")
 
 
-@app.command("restore")
+@app.command(
+    "restore", epilog=examples("plumbline cluster restore latest --bucket backups --endpoint-url https://s3.example")
+)
 def restore(
     identity: Annotated[str, typer.Argument(metavar="ID", help="Id of the backup, or `latest`.")],
     bucket: BackupBucketOption,

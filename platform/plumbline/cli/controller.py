@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the
 ReasonOption = Annotated[str, typer.Option(help="Why; goes to the audit log.")]
 
 
-@app.command("run")
+@app.command("run", epilog=examples("plumbline controller run", "plumbline controller run --port 8091"))
 def run(
     port: Annotated[int | None, typer.Option(help="Port to listen on; the setting's by default.")] = None,
 ) -> None:
@@ -35,7 +35,7 @@ def run(
     serve(settings, port=chosen)
 
 
-@app.command("status")
+@app.command("status", epilog=examples("plumbline controller status"))
 def status(as_json: JsonOption = False) -> None:
     """Shows whether a controller works, the alerts received, and the retrainings they led to."""
     from plumbline.controller.health import describe
@@ -64,7 +64,7 @@ def status(as_json: JsonOption = False) -> None:
     typer.echo(known["controller"]["message"])
 
 
-@app.command("audit")
+@app.command("audit", epilog=examples("plumbline controller audit --json"))
 def audit(as_json: JsonOption = False) -> None:
     """Shows who changed what, when and why: the whole audit log."""
     from plumbline.registry.audit import AuditLog
@@ -73,21 +73,21 @@ def audit(as_json: JsonOption = False) -> None:
     print_rows(rows, as_json=as_json, title="Audit log")
 
 
-@app.command("approve")
+@app.command("approve", epilog=examples("plumbline controller approve 3 --reason 'Its card was read.'"))
 def approve(number: NumberArgument, reason: ReasonOption = "Its card was read.", as_json: JsonOption = False) -> None:
     """Makes the version of a retraining that waits for approval the champion."""
     settings = load_settings()
     _tell(settings, _decisions(settings).approve(number, reason), as_json=as_json)
 
 
-@app.command("reject")
+@app.command("reject", epilog=examples("plumbline controller reject 3 --reason 'Too slow for what it gains.'"))
 def reject(number: NumberArgument, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Keeps the version of a retraining that waits for approval out."""
     settings = load_settings()
     _tell(settings, _decisions(settings).reject(number, reason), as_json=as_json)
 
 
-@app.command("cancel")
+@app.command("cancel", epilog=examples("plumbline controller cancel 3 --reason 'The upstream is repaired.'"))
 def cancel(number: NumberArgument, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Ends a retraining that is queued or running."""
     from plumbline.controller.loop import name_of
@@ -102,14 +102,14 @@ def cancel(number: NumberArgument, reason: ReasonOption, as_json: JsonOption = F
         )
 
 
-@app.command("retry")
+@app.command("retry", epilog=examples("plumbline controller retry 3 --reason 'The disk has room again.'"))
 def retry(number: NumberArgument, reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Queues a retraining that failed or was cancelled again, under a new number."""
     settings = load_settings()
     _tell(settings, _decisions(settings).retry(number, reason), as_json=as_json)
 
 
-@app.command("trigger")
+@app.command("trigger", epilog=examples("plumbline controller trigger --reason 'A new board.' --as-of latest"))
 def trigger(
     reason: ReasonOption,
     snapshot: Annotated[

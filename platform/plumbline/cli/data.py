@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from pydantic import BaseModel
 
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, step
 from plumbline.errors import UserError
 from plumbline.instants import parse_instant
 from plumbline.settings import Settings, load_settings
@@ -44,7 +44,12 @@ ChangeOption = Annotated[
 ShareOption = Annotated[float | None, typer.Option(min=0, max=1, help="Share of postings that it moves.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "plumbline data ingest --data postings.csv --mapping mapping.yaml",
+        "plumbline data ingest --generate --rows 20000 --weeks 12",
+    )
+)
 def ingest(
     data: DataOption = None,
     mapping: MappingOption = None,
@@ -132,7 +137,13 @@ def ingest(
     print_result(answer, as_json=as_json, title="Ingested")
 
 
-@app.command("generate")
+@app.command(
+    "generate",
+    epilog=examples(
+        "plumbline data generate --out postings.csv --rows 5000",
+        "plumbline data generate --out drifted.jsonl.gz --scenario new-board --change-point 2026-05-25",
+    ),
+)
 def generate_file(
     out: Annotated[Path, typer.Option("--out", help="File to write: .csv, .jsonl (also .gz), .parquet.")],
     rows: RowsOption = None,
@@ -170,7 +181,7 @@ def generate_file(
     )
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data validate --data postings.csv --mapping mapping.yaml"))
 def validate(
     data: Annotated[Path, typer.Option("--data", help=READ)],
     mapping: MappingOption = None,
@@ -188,7 +199,7 @@ def validate(
     print_result(_admitted(admission), as_json=as_json, title="Valid within tolerance")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data snapshots"))
 def snapshots(as_json: JsonOption = False) -> None:
     """Lists the snapshots, the one that was written last at the end."""
     from plumbline.data.snapshot import SnapshotStore
@@ -211,7 +222,7 @@ def snapshots(as_json: JsonOption = False) -> None:
     print_rows(rows, as_json=as_json, title="Snapshots")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data show", "plumbline data show latest --sample 3 --json"))
 def show(
     snapshot: Annotated[str, typer.Argument(help="Id, its first eight characters or more, or `latest`.")] = "latest",
     sample: Annotated[int, typer.Option(min=0, help="Postings to show.")] = 3,
@@ -243,7 +254,7 @@ def show(
     )
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data quarantine latest --limit 20"))
 def quarantine(
     snapshot: Annotated[str, typer.Argument(help="Snapshot, or the name that a refused batch was given.")] = "latest",
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
@@ -279,7 +290,7 @@ def quarantine(
     )
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data scenarios"))
 def scenarios(as_json: JsonOption = False) -> None:
     """Lists the drift scenarios."""
     from plumbline.data.scenarios import SCENARIOS
@@ -297,7 +308,7 @@ def scenarios(as_json: JsonOption = False) -> None:
     print_rows(rows, as_json=as_json, title="Drift scenarios")
 
 
-@app.command()
+@app.command(epilog=examples("plumbline data schema --of mapping"))
 def schema(
     of: Annotated[Literal["contract", "request", "mapping"], typer.Option(help="Which schema.")] = "contract",
     as_json: JsonOption = False,  # noqa: ARG001 - the schema is JSON either way

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -20,6 +21,7 @@ from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
 from plumbline.cli.extras import missing_extra
 from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained
+from plumbline.cli.output import examples
 from plumbline.cli.status import status
 from plumbline.errors import PlumblineError, UserError
 from plumbline.settings import Settings, load_settings
@@ -37,17 +39,22 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     """
     app = typer.Typer(
         no_args_is_help=True,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help="Features, training, serving, monitoring, and the loop that closes over them.",
     )
-    app.command("demo")(demo)
-    app.command("status")(status)
-    app.command("doctor")(doctor)
-    app.command("version")(_version)
-    app.command("settings")(_settings_schema)
-    called = _called(arguments)
+    app.command(
+        "demo",
+        epilog=examples("plumbline demo", "plumbline demo --data postings.csv --mapping mapping.yaml --out demo"),
+    )(demo)
+    app.command("status", epilog=examples("plumbline status", "plumbline status --json"))(status)
+    app.command("doctor", epilog=examples("plumbline doctor", "plumbline doctor --cluster --namespace plumbline"))(
+        doctor
+    )
+    app.command("version", epilog=examples("plumbline version"))(_version)
+    app.command("settings", epilog=examples("plumbline settings"))(_settings_schema)
+    app.callback()(_whole)
+    called = _called(arguments) or _called(_completed_words())
     for point in sorted(entry_points(group=COMMAND_GROUP)):
         if point.name == called:
             app.add_typer(point.load(), name=point.name, no_args_is_help=True)
@@ -61,9 +68,10 @@ def main() -> None:
     try:
         require_supported()
         _prepare_children()
-        load_settings()
+        if _called(sys.argv[1:]):
+            load_settings()
         try:
-            build_app(sys.argv[1:])()
+            build_app(sys.argv[1:])(prog_name="plumbline")
         finally:
             _flush()
     except BaseException as error:
@@ -101,6 +109,25 @@ def _prepare_children() -> None:
     for category in (DeprecationWarning, FutureWarning, PendingDeprecationWarning):
         warnings.simplefilter("ignore", category)
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
+
+
+def _completed_words() -> list[str]:
+    """What stands on the line that a shell wants completed; the shells' functions pass it in these variables."""
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()[1:]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _whole(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Features, training, serving, monitoring, and the loop that closes over them."""
 
 
 def _version() -> None:

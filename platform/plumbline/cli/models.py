@@ -9,18 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from plumbline.cli.models_evaluate import evaluate
-from plumbline.cli.output import JsonOption, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console
 from plumbline.errors import MissingInputError, UserError
 from plumbline.settings import load_settings
 
 app = typer.Typer(help="Shows, compares, promotes and rolls back models.")
-app.command("evaluate")(evaluate)
+app.command(
+    "evaluate", epilog=examples("plumbline models evaluate --data labelled.csv --mapping mapping.yaml --model champion")
+)(evaluate)
 
 WhichArgument = Annotated[str, typer.Argument(help="Version number, or an alias such as `champion`.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; goes to the audit log.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("plumbline models list"))
 def list_(as_json: JsonOption = False) -> None:
     """Lists all versions, newest first."""
     from plumbline.registry.models import TAG_AS_OF, TAG_VERDICT, ModelRegistry
@@ -40,7 +42,7 @@ def list_(as_json: JsonOption = False) -> None:
     print_rows(list(rows), as_json=as_json, title="Models")
 
 
-@app.command("show")
+@app.command("show", epilog=examples("plumbline models show champion"))
 def show(which: WhichArgument, as_json: JsonOption = False) -> None:
     """Shows one version with its figures and the gate's grounds."""
     from plumbline.registry.models import TAG_AS_OF, TAG_DIGEST, TAG_SNAPSHOT, TAG_VERDICT, ModelRegistry
@@ -65,7 +67,7 @@ def show(which: WhichArgument, as_json: JsonOption = False) -> None:
     print_result(result, as_json=as_json, title=f"Model {found.version}")
 
 
-@app.command("promote")
+@app.command("promote", epilog=examples("plumbline models promote 3 --reason 'Its card was read.'"))
 def promote(
     version: Annotated[str, typer.Argument(help="Version number.")],
     reason: ReasonOption,
@@ -85,7 +87,7 @@ def promote(
     print_result(_aliases(registry), as_json=as_json, title="Aliases")
 
 
-@app.command("reject")
+@app.command("reject", epilog=examples("plumbline models reject 3 --reason 'Worse on one board.'"))
 def reject(
     version: Annotated[str, typer.Argument(help="Version number.")], reason: ReasonOption, as_json: JsonOption = False
 ) -> None:
@@ -102,7 +104,7 @@ def reject(
     print_result(_aliases(registry), as_json=as_json, title="Aliases")
 
 
-@app.command("rollback")
+@app.command("rollback", epilog=examples("plumbline models rollback --reason 'Complaints since noon.'"))
 def rollback(reason: ReasonOption, as_json: JsonOption = False) -> None:
     """Makes the previous champion champion again; serving follows without a restart."""
     from plumbline.registry.models import ModelRegistry
@@ -112,7 +114,7 @@ def rollback(reason: ReasonOption, as_json: JsonOption = False) -> None:
     print_result(_aliases(registry), as_json=as_json, title="Aliases")
 
 
-@app.command("card")
+@app.command("card", epilog=examples("plumbline models card champion"))
 def card(which: WhichArgument, as_json: JsonOption = False) -> None:
     """Prints a version's model card (Markdown)."""
     from plumbline.registry.models import ModelRegistry
@@ -127,7 +129,7 @@ def card(which: WhichArgument, as_json: JsonOption = False) -> None:
         typer.echo(text)
 
 
-@app.command("compare")
+@app.command("compare", epilog=examples("plumbline models compare champion 3"))
 def compare(first: WhichArgument, second: WhichArgument, as_json: JsonOption = False) -> None:
     """Compares two versions on the untouched rows that both were evaluated on."""
     from plumbline.registry.compare import compare as compare_versions
@@ -138,7 +140,7 @@ def compare(first: WhichArgument, second: WhichArgument, as_json: JsonOption = F
     print_result(result, as_json=as_json, title=f"{first} and {second}")
 
 
-@app.command("history")
+@app.command("history", epilog=examples("plumbline models history"))
 def history(as_json: JsonOption = False) -> None:
     """Lists registrations, promotions, rejections and rollbacks with their reasons."""
     from plumbline.registry.models import ModelRegistry
@@ -150,7 +152,7 @@ def history(as_json: JsonOption = False) -> None:
     print_rows(list(rows), as_json=as_json, title="History")
 
 
-@app.command("ui")
+@app.command("ui", epilog=examples("plumbline models ui", "plumbline models ui --no-start"))
 def ui(
     start: Annotated[bool, typer.Option(help="Start it; otherwise only print how.")] = True,
     port: Annotated[int | None, typer.Option(help="Port; a free one by default.")] = None,

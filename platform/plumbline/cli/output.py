@@ -20,6 +20,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 progress_console = Console(stderr=True, highlight=False, markup=False)
 
 
+def examples(*lines: str) -> str:
+    """The examples at the end of a command's help, as its `epilog`; tests read them as they stand."""
+    return "\b\n" + "\n".join(("Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
 def print_json(result: Mapping[str, Any]) -> None:
     """Writes one JSON object to standard output. Times become ISO 8601 text."""
     sys.stdout.write(json.dumps(result, indent=2, default=str, ensure_ascii=False, allow_nan=False) + "\n")

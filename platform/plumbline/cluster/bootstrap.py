@@ -116,7 +116,7 @@ def _kept_out(version: str, verdict: str, reasons: str) -> GateRefusedError:
     # Other postings would not make a slow model faster.
     reject = verdict != "review"
     override = " --override-gate" if reject else ""
-    other = " To train another, ingest other postings with `plumbline data ingest`." if reject else ""
+    other = " To train another, ingest other postings with `plumbline data ingest --data FILE ...`." if reject else ""
     return GateRefusedError(
         f"The gate did not let the first model (version {version}) in: {reasons} `plumbline models show {version}` has "
         f"its figures. To serve it nevertheless, run `plumbline models promote {version}{override} --reason ...`."

@@ -121,7 +121,7 @@ class _Desk:
                     each,
                     (
                         f"Retraining {each.id} has trained on these postings as of this instant: {each.state}. "
-                        "`plumbline controller trigger` trains on them again."
+                        "`plumbline controller trigger --reason ...` trains on them again."
                     ),
                 )
         cooldown = timedelta(seconds=self._settings.cooldown_seconds)
@@ -133,7 +133,7 @@ class _Desk:
                     (
                         f"Retraining {each.id} has ended a moment ago; alerts start another from "
                         f"{(each.ended_at + cooldown).isoformat(timespec='seconds')} on. "
-                        "`plumbline controller trigger` starts one now."
+                        "`plumbline controller trigger --reason ...` starts one now."
                     ),
                 )
         queued = self._writer.add_retraining(

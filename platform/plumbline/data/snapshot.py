@@ -189,7 +189,10 @@ class SnapshotStore:
         """
         snapshots = self.list()
         if not snapshots:
-            raise MissingInputError("There is no snapshot yet. Make one with `plumbline data ingest`.")
+            raise MissingInputError(
+                "There is no snapshot yet. Make one with `plumbline data ingest --generate`, or of your own file with "
+                "`plumbline data ingest --data FILE --mapping FILE`."
+            )
         return snapshots[-1]
 
     def resolve(self, snapshot_id: str) -> str:

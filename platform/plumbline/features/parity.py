@@ -113,7 +113,9 @@ def check_logged(settings: Settings, log: pd.DataFrame, *, known_until: datetime
     plan = resolve(settings, store)
     until = known_until or materialized_until(store, plan)
     if until is None:
-        raise MissingInputError("The online store was never materialised. Run `plumbline features materialize` first.")
+        raise MissingInputError(
+            "The online store was never materialised. Run `plumbline features materialize --as-of latest` first."
+        )
     if "features" not in log.columns:
         raise ContractError("The prediction log has no column 'features'; it holds the values that were used.")
     if "role" in log.columns:

@@ -34,7 +34,7 @@ def compare(registry: ModelRegistry, first: str, second: str, rules: GateSetting
     if rows.empty:
         raise MissingInputError(
             f"No evaluated posting is later than both trainings of {first} and {second}. "
-            "Score both on a labelled file with `plumbline models evaluate` instead."
+            "Score both on a labelled file with `plumbline models evaluate --data FILE --mapping FILE` instead."
         )
     from plumbline.model.protocol import load_model
 

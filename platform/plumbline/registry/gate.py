@@ -114,11 +114,13 @@ def decide(rows: Rows, candidate: Candidate, rules: GateSettings) -> GateVerdict
     return GateVerdict("promote", passed, numbers)
 
 
-_A_PERSON_COMPARES = "A person decides whether it takes the champion's place, with `plumbline models promote`."
+_A_PERSON_COMPARES = (
+    "A person decides whether it takes the champion's place, with `plumbline models promote VERSION --reason ...`."
+)
 
 _A_PERSON_DECIDES = (
-    "A person decides whether it is worth that, with `plumbline models promote`; to let such models in by themselves, "
-    "raise pipelines.gate.max_processor_ms."
+    "A person decides whether it is worth that, with `plumbline models promote VERSION --reason ...`; to let such "
+    "models in by themselves, raise pipelines.gate.max_processor_ms."
 )
 
 

@@ -275,7 +275,8 @@ class Releases:
         if other is not None:
             raise UserError(
                 f"The release of version {other.version} goes on since {other.started_at.isoformat(timespec='seconds')}"
-                ". Promote it or take it out first: `plumbline release promote` or `abort`, each with --reason."
+                ". Promote it or take it out first: `plumbline release promote --reason ...` or `plumbline release "
+                "abort --reason ...`."
             )
 
     def _end(self, release: Release, ending: Ending, reason: str) -> None:
