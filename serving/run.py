@@ -141,8 +141,9 @@ def _require_models(settings: Settings) -> str:
         version = models.version()
         if version is None:
             raise MissingInputError(
-                f"No version of {name} has the alias {model.alias}: there is nothing to serve. Train one with "
-                "`plumbline pipeline run training`, or promote one with `plumbline models promote VERSION --reason ...`."
+                f"No version of {name} has the alias {model.alias}: there is nothing to serve. Train one "
+                "with `plumbline pipeline run training`, or promote one with `plumbline models promote VERSION "
+                "--reason ...`."
             )
         uncovered = models.uncovered_because(version)
         if uncovered is not None and settings.serving.follow == "covered":

@@ -66,8 +66,9 @@ _UNCOVERED = Alert(
     "1m",
     "warning",
     "The alias of {{ $labels.model }} names a version that neither the gate nor a promotion covers.",
-    "Somebody gave it the alias by other means than `plumbline models promote VERSION --reason ...`. With `serving.follow: covered` the "
-    "version from before is served on, and a pod that starts now would not become ready; with `any` it is served.",
+    "Somebody gave it the alias by other means than `plumbline models promote VERSION --reason ...`. With "
+    "`serving.follow: covered` the version from before is served on, and a pod that starts now would not become ready; "
+    "with `any` it is served.",
 )
 
 _GONE = Alert(
