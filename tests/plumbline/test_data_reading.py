@@ -29,8 +29,8 @@ def test_rows_that_cannot_be_read_come_with_their_defect(tmp_path: Path) -> None
     rows = list(FileSource(path).rows())
     assert [(row.line, row.defect) for row in rows] == [
         (2, None),
-        (3, "not as many cells as the header"),
-        (4, "not as many cells as the header"),
+        (3, "1 cell under a header of 2"),
+        (4, "4 cells under a header of 2"),
         (5, None),
         (6, "not utf-8 text; if many rows are not, set `encoding` in the mapping (cp1252, say)"),
         (7, None),

@@ -62,7 +62,7 @@ class Delimited:
                     cells.pop()
                 defect = None
                 if len(cells) != len(header):
-                    defect = "not as many cells as the header"
+                    defect = f"{len(cells)} cell{'s' * (len(cells) != 1)} under a header of {len(header)}"
                 elif not is_text(cells):
                     defect = defect_of_bytes
                 values: dict[str, str | None] = dict(zip(header, map(printable, cells), strict=False))
