@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,15 @@ def test_a_time_in_another_form_is_refused_with_the_format_that_reads_it(text: s
 
 
 def test_a_zone_that_only_this_machine_knows_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.tzname", ("CET", "CEST"))
     source = {"column": "when", "format": "%d.%m.%Y %H:%M %Z"}
-    _, problems = read({"when": "06.01.2026 11:00 CET"}, event_timestamp=source)
+    try:
+        monkeypatch.setenv("TZ", "Europe/Warsaw")
+        time.tzset()
+        assert time.strptime("CET", "%Z").tm_zone is not None  # the machine does know it
+        _, problems = read({"when": "06.01.2026 11:00 CET"}, event_timestamp=source)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert [problem.field for problem in problems] == ["event_timestamp"]
 
 
