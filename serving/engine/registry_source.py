@@ -41,8 +41,8 @@ class RegistryModels:
             return None
         return (
             f"The alias {self._alias} of {self.registry.name} names version {version}, and neither the gate nor a "
-            f"promotion covers that: {why}. `plumbline models show {version}` describes it; "
-            f"`{self._where}{promote_command(version, tags)}` covers it, if it is in the form that serving loads."
+            f"promotion covers that: {why}. `{self._where}plumbline models show {version}` describes "
+            f"it; `{self._where}{promote_command(version, tags)}` covers it, if it is in the form that serving loads."
         )
 
     def gone_because(self, version: str) -> str:

@@ -130,6 +130,23 @@ def test_nothing_starts_on_an_uncovered_champion_until_the_advice_is_carried_out
         _wait_for(client, "followed", "2")
 
 
+def test_the_advice_about_another_model_names_it(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ModelRegistry(load_settings(tracking={"model_name": "other"}))
+    version = register(other, tmp_path / "o", config=LoadableModel.CONFIG, verdict=None)
+    _give_by_hand(other, version)
+    advice = RegistryModels(_settings(models={"other": {}}), "other").uncovered_because(version)
+    assert advice is not None
+    commands = re.findall(r"`PLUMBLINE_TRACKING__MODEL_NAME=other plumbline (models [^`]+)`", advice)
+    monkeypatch.setenv("PLUMBLINE_TRACKING__MODEL_NAME", "other")
+    for words, command in zip(commands, ("show", "promote"), strict=True):
+        assert shlex.split(words)[1] == command
+        assert CliRunner().invoke(app, shlex.split(words)[1:], catch_exceptions=False).exit_code == 0
+    assert RegistryModels(_settings(models={"other": {}}), "other").uncovered_because(version) is None
+    assert registry.version_of(CHAMPION) == "1"
+
+
 def test_a_version_that_was_taken_out_is_not_served_again_by_an_alias_alone(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
