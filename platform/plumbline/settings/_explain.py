@@ -80,12 +80,13 @@ def _writers(keys: Keys, sources: Sequence[Source]) -> list[str]:
 
 
 def _nearest(keys: Keys, paths: Sequence[Keys]) -> Keys | None:
-    """The setting beside it that is spelled most alike, else the one anywhere that is."""
+    """The setting beside it whose name is most alike, else the one anywhere, the nearest of those that share it."""
     beside = {path[: len(keys)] for path in paths if path[: len(keys) - 1] == keys[:-1]}
     for candidates in (beside, paths):
-        names = {_path(path): path for path in candidates}
-        if near := difflib.get_close_matches(_path(keys), names, n=1, cutoff=0.7):
-            return names[near[0]]
+        names = {path[-1] for path in candidates}
+        if near := difflib.get_close_matches(keys[-1], names, n=1, cutoff=0.7):
+            whole = {_path(path): path for path in candidates if path[-1] == near[0]}
+            return whole[difflib.get_close_matches(_path(keys), whole, n=1, cutoff=0)[0]]
     return None
 
 
