@@ -170,8 +170,8 @@ def _against_floors(rows: Rows, rules: GateSettings, numbers: dict[str, Any]) ->
     if not macro_f1 >= rules.floor_macro_f1:
         broken.append(f"Macro-F1 is {macro_f1:.3f}, below {rules.floor_macro_f1:.3f}.")
     passed = (
-        f"There is no champion; accuracy {accuracy.estimate:.3f} (lower bound {accuracy.lower:.3f}) is above the "
-        f"floor of {floor:.3f} on {len(truth)} untouched rows."
+        f"There is no champion to compare with; accuracy {accuracy.estimate:.3f} (lower bound {accuracy.lower:.3f}) is "
+        f"above the floor of {floor:.3f} on {len(truth)} untouched rows."
     )
     return broken, [passed]
 
