@@ -51,8 +51,8 @@ def local_content(settings: Settings, uri: str, digest: str | None = None) -> Pa
     if not (content / MODEL_FOLDER).is_dir():
         if content.parent.is_dir() and any(content.parent.iterdir()):
             raise MissingInputError(
-                f"{content.parent} holds no artifacts/{MODEL_FOLDER}, or no longer: serving loads that and nothing else, "
-                f"a pickled model least of all. {REGISTER}"
+                f"{content.parent} holds no artifacts/{MODEL_FOLDER}, or no longer: serving loads that and nothing "
+                f"else, a pickled model least of all. {REGISTER}"
             )
         raise MissingInputError(f"{content} holds no {MODEL_FOLDER}: the model's files are gone. Train it again.")
     return content
