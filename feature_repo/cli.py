@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, step
+from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console, step
 from plumbline.features.instants import instant_of
 from plumbline.settings import Settings, load_settings
 
@@ -191,7 +191,9 @@ def serve() -> None:
     """Runs Feast's feature server in the foreground until SIGTERM; address and port are settings."""
     from feature_repo.server import serve as run
 
-    run(load_settings())
+    settings = load_settings()
+    progress_console.print(f"Features: http://{settings.features.server_host}:{settings.features.server_port}")
+    run(settings)
 
 
 def _collected(settings: Settings, snapshot: str) -> Collected:

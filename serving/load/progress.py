@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from plumbline.cli.output import first_sign
 from serving.load.exchanges import OPEN, Recorder
 
 _PER_DOUBLING = 32
@@ -103,6 +104,7 @@ class ProgressLine:
 
     def __init__(self, total: int, processes: int = 1) -> None:
         self._total, self._processes = total, processes
+        first_sign()
         self._so_far, self._latest, self._heard = Sample(), Sample(), 0
         self._terminal = sys.stderr.isatty()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, examples, print_result, print_rows, step
+from plumbline.cli.output import JsonOption, examples, print_result, print_rows, print_text, step
 from plumbline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def status(
     if as_json:
         print_result({"release": None if found is None else found.to_json()}, as_json=True, title="Release")
     elif found is None:
-        typer.echo("No release goes on." if version is None else f"Version {version} was never released.")
+        print_text("No release goes on." if version is None else f"Version {version} was never released.")
     else:
         _show(found, as_json=False)
 

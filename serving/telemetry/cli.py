@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.cli.output import JsonOption, print_json
+from plumbline.cli.output import JsonOption, print_json, print_text
 
 
 def budget(
@@ -23,4 +23,4 @@ def budget(
     if as_json:
         print_json({"stages": rows_as_json(rows)})
     else:
-        typer.echo(as_markdown(rows))
+        print_text(as_markdown(rows))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import pty
+import subprocess
+import sys
 import time
 
 import pytest
 from rich.console import Console
 
 from plumbline.process import progress
+from plumbline.process.children import plumbline_line
 from plumbline.process.progress import innermost, shown
 
 
@@ -67,3 +73,41 @@ def test_an_error_passes_and_the_display_ends(quick: None) -> None:
 )
 def test_what_another_process_shows_is_said_once(line: str, inside: str) -> None:
     assert innermost(line) == inside
+
+
+_COMMAND = """
+import sys, time
+from plumbline.cli.output import print_text, progress_console, sign_of_life, step
+with sign_of_life("plumbline models card"):
+    time.sleep(float(sys.argv[1]))
+    print_text("# Card")
+    with step("Inside"):
+        time.sleep(2.2)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "seen"), [("0", False), ("3", True)])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_command_that_says_nothing_for_long_is_shown_by_its_name(seconds: str, seen: bool, terminal: bool) -> None:
+    reading, writing = pty.openpty() if terminal else os.pipe()
+    line = [sys.executable, "-c", _COMMAND, seconds]
+    with os.fdopen(reading, "rb", buffering=0) as progress_of:
+        done = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=writing, text=True)
+        os.close(writing)
+        said = b""
+        with contextlib.suppress(OSError):  # how the end of a terminal is told
+            while part := progress_of.read(4096):
+                said += part
+        result, _ = done.communicate()
+    assert result == "# Card\n", "standard output holds the result alone"
+    assert (b"plumbline models card ... 2 s" in said) is seen
+    assert b"Inside ... 2 s" in said
+    assert said.rstrip().endswith(b" s")
+
+
+def test_any_command_has_a_sign_of_life() -> None:
+    """Of those that show nothing of their own: one that waits for an endpoint that is not there."""
+    line = plumbline_line("serve", "ask", "--url", "http://127.0.0.1:9", "--timeout", "4")
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "plumbline serve ask ... 2 s" in done.stderr

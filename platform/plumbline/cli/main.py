@@ -10,7 +10,9 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +23,7 @@ from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
 from plumbline.cli.extras import missing_extra
 from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained
-from plumbline.cli.output import examples
+from plumbline.cli.output import examples, sign_of_life
 from plumbline.cli.status import status
 from plumbline.errors import PlumblineError, UserError
 from plumbline.settings import Settings, load_settings
@@ -71,7 +73,8 @@ def main() -> None:
         if _called(sys.argv[1:]):
             load_settings()
         try:
-            build_app(sys.argv[1:])(prog_name="plumbline")
+            with _sign_of_life(sys.argv[1:]):
+                build_app(sys.argv[1:])(prog_name="plumbline")
         finally:
             _flush()
     except BaseException as error:
@@ -109,6 +112,12 @@ def _prepare_children() -> None:
     for category in (DeprecationWarning, FutureWarning, PendingDeprecationWarning):
         warnings.simplefilter("ignore", category)
     os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
+
+
+def _sign_of_life(arguments: Sequence[str]) -> AbstractContextManager[None]:
+    words = list(takewhile(lambda word: not word.startswith("-"), arguments))[:3]
+    # The demo shows what happens from its first moment on.
+    return contextlib.nullcontext() if words[:1] in ([], ["demo"]) else sign_of_life(f"plumbline {' '.join(words)}")
 
 
 def _completed_words() -> list[str]:

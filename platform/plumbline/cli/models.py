@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from plumbline.cli.models_evaluate import evaluate
-from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import (
+    JsonOption,
+    examples,
+    print_json,
+    print_result,
+    print_rows,
+    print_text,
+    progress_console,
+)
 from plumbline.errors import MissingInputError, UserError
 from plumbline.settings import load_settings
 
@@ -126,7 +134,7 @@ def card(which: WhichArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"version": loaded.version, "card": text})
     else:
-        typer.echo(text)
+        print_text(text)
 
 
 @app.command("compare", epilog=examples("plumbline models compare champion 3"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +16,33 @@ from plumbline.process.progress import Running, shown
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
+
+_waiting = ExitStack()
+
+
+@contextmanager
+def sign_of_life(command: str) -> Iterator[None]:
+    """Shows a command by its name and for how long it has run, from two seconds on until it shows something itself."""
+    _waiting.enter_context(shown(Console(stderr=True, highlight=False, markup=False), command, patient=True))
+    try:
+        yield
+    finally:
+        first_sign()
+
+
+def first_sign() -> None:
+    """The command shows something itself."""
+    _waiting.close()
+
+
+class _ProgressConsole(Console):
+    def print(self, *objects: Any, **how: Any) -> None:
+        first_sign()
+        super().print(*objects, **how)
+
+
 # No markup: `plumbline[serving]` and a path with brackets are text.
-progress_console = Console(stderr=True, highlight=False, markup=False)
+progress_console = _ProgressConsole(stderr=True, highlight=False, markup=False)
 
 
 def examples(*lines: str) -> str:
@@ -27,8 +52,15 @@ def examples(*lines: str) -> str:
 
 def print_json(result: Mapping[str, Any]) -> None:
     """Writes one JSON object to standard output. Times become ISO 8601 text."""
+    first_sign()
     sys.stdout.write(json.dumps(result, indent=2, default=str, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def print_text(text: str) -> None:
+    """Writes text to standard output."""
+    first_sign()
+    typer.echo(text)
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
@@ -60,6 +92,7 @@ _UNLIMITED = 100_000
 
 def _print(what: Table | str) -> None:
     """A terminal folds what is too wide for it; in a pipe or a file nothing is."""
+    first_sign()
     width = None if sys.stdout.isatty() else _UNLIMITED
     Console(highlight=False, markup=False, width=width).print(what)
 
@@ -87,6 +120,7 @@ def _cell(value: object) -> str:
 @contextmanager
 def step(text: str) -> Iterator[Running]:
     """Shows what is being done, for how long, and what happens inside; then how long it took."""
+    first_sign()
     with shown(progress_console, text) as running:
         yield running
     progress_console.print(f"  {text}: {running.seconds:.1f} s", soft_wrap=True)

@@ -7,8 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 
 _LOOK_SECONDS = 0.5
 _FIRST_SECONDS = 2.0
@@ -50,7 +53,9 @@ class Running:
 
 
 @contextmanager
-def shown(console: Console, text: str, *, inside: Callable[[], str] = lambda: "") -> Iterator[Running]:
+def shown(
+    console: Console, text: str, *, inside: Callable[[], str] = lambda: "", patient: bool = False
+) -> Iterator[Running]:
     """Shows what runs while the block does: a line that moves on a terminal, else a line now and then.
 
     What takes less than two seconds is not announced where there is no terminal.
@@ -59,10 +64,11 @@ def shown(console: Console, text: str, *, inside: Callable[[], str] = lambda: ""
         console: Where to.
         text: What it is.
         inside: Asked for what happens inside, unless the block says so itself.
+        patient: Whether nothing is shown on a terminal either in the first two seconds.
     """
     running = Running(text, inside)
     ended = threading.Event()
-    show = _moving if console.is_terminal else _lines
+    show = partial(_moving, patient=patient) if console.is_terminal else _lines
     thread = threading.Thread(target=show, args=(console, running, ended), name="progress", daemon=True)
     thread.start()
     try:
@@ -72,10 +78,14 @@ def shown(console: Console, text: str, *, inside: Callable[[], str] = lambda: ""
         thread.join()
 
 
-def _moving(console: Console, running: Running, ended: threading.Event) -> None:
-    with console.status("") as status:
+def _moving(console: Console, running: Running, ended: threading.Event, *, patient: bool) -> None:
+    if patient and ended.wait(_FIRST_SECONDS):
+        return
+    spinner = Spinner("dots")
+    # Not redirected: results on standard output must not come out where progress does.
+    with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
         while True:
-            status.update(f"  {_plain(running.line(), console.width - 6)}")
+            spinner.update(text=f"  {_plain(running.line(), console.width - 6)}")
             if ended.wait(_LOOK_SECONDS):
                 return
 
