@@ -20,6 +20,8 @@ DATA ?=
 MAPPING ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+# Processes that tests run in; 0 for this one, with a debugger.
+TEST_PROCESSES ?= 2
 IMAGES ?=
 VALUES ?=
 
@@ -55,7 +57,7 @@ demo: $(VENV)/.installed-demo ## Run the whole line; DATA=file MAPPING=file for 
 .PHONY: test
 test: $(VENV)/.installed-dev ## Run the tests
 	@# DuckDB's binding reports to standard error at exit, after pytest's summary, which is to be the last word.
-	@mkdir -p build; $(BIN)/python -m pytest 2> build/pytest-stderr.log || \
+	@mkdir -p build; $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup 2> build/pytest-stderr.log || \
 	  { code=$$?; [ $$code -le 1 ] || cat build/pytest-stderr.log >&2; exit $$code; }
 
 .PHONY: lint
