@@ -20,6 +20,7 @@ _TOGETHER = {"demo", "feature_repo", "images", "install", "monitoring", "pipelin
 """Folders whose tests share what takes long to make, such as a trained model."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those that share something stay in one: a folder's, or a file's."""
     for item in items:

@@ -119,9 +119,9 @@ def test_rule_complains(objects, rule, break_it, complaint):
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("PLUMBLINE_SERVING__PORTT", "1", "portt"),
+        ("PLUMBLINE_SERVING__PORTT", "1", "PLUMBLINE_SERVING__PORTT"),
         ("PLUMBLINE_NONSENSE", "1", "PLUMBLINE_NONSENSE"),
-        ("PLUMBLINE_SERVING__PORT", "many", "port"),
+        ("PLUMBLINE_SERVING__PORT", "many", "PLUMBLINE_SERVING__PORT"),
     ],
 )
 def test_wrong_environment_is_seen(objects, tmp_path: Path, name, value, complaint):

@@ -92,6 +92,7 @@ def test_every_rule_of_a_real_prometheus_works(scraping: str) -> None:
 
 
 def test_every_metric_exists(dashboards: list[dict[str, Any]], exposed: Exposed) -> None:
+    exposed.work()
     recorded = {rule.name for group in _groups() for rule in group.rules if isinstance(rule, Record)}
     known = _exported(exposed) | recorded | THIRD_PARTIES
     asked = {name for dashboard in dashboards for _, expression in _queries(dashboard) for name in _metrics(expression)}

@@ -167,7 +167,7 @@ def endpoint(installation: Installation) -> Iterator[Endpoint]:
     _wait_until_gone(installation)
 
 
-def _wait_until_gone(installation: Installation, seconds: float = 15.0) -> None:
+def _wait_until_gone(installation: Installation, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while left := installation.processes():
         assert time.monotonic() < deadline, [" ".join(process.cmdline()) for process in left]
