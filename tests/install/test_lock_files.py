@@ -87,7 +87,7 @@ def test_everything_that_is_asked_for_there_is_locked(python: str, system: str) 
     assert wrong == []
     for package in locked:
         found = _installed(package)
-        if found is not None and found["Requires-Python"]:
+        if found is not None and found.get("Requires-Python"):
             assert SpecifierSet(found["Requires-Python"]).contains(python), package
 
 
