@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.demo.home import fresh_home
+
 RunPlumbline = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -43,6 +45,27 @@ def test_data_without_mapping(run_plumbline: RunPlumbline, tmp_path: Path) -> No
     done = run_plumbline("demo", "--data", str(data))
     assert done.returncode == 2
     assert "DATA and MAPPING together" in _one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--scenario", "new_bord"), "Did you mean new_board?"),
+        (("--data", "postings.csv", "--mapping", "mapping.yaml"), "mapping.yaml"),
+    ],
+)
+def test_what_an_earlier_demo_made_outlives_a_typo(
+    run_plumbline: RunPlumbline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fresh_home(tmp_path / "home")
+    (tmp_path / "home" / "model").write_text("made by an earlier demo")
+    Path("postings.csv").write_text("id\n1\n")
+    Path("mapping.yaml").write_text("fields: {titel: {column: id}}\n")
+    done = run_plumbline("demo", "--out", str(tmp_path / "out"), *arguments)
+    assert done.returncode == 2
+    assert said in _one_sentence(done.stderr)
+    assert (tmp_path / "home" / "model").exists()
 
 
 def test_state_of_another_making(run_plumbline: RunPlumbline, tmp_path: Path) -> None:

@@ -52,3 +52,16 @@ class DemoOptions(BaseModel):
             if path is not None and not path.is_file():
                 raise MissingInputError(f"{path} is not a file. Check the path (it is relative to {Path.cwd()}).")
         return self
+
+    def require_usable(self) -> None:
+        """Refuses what a stage would refuse, before a run empties what an earlier one has made.
+
+        Raises:
+            UserError: There is no such scenario, or the mapping does not fit the file.
+        """
+        from plumbline.data.mapping import load_mapping, open_file
+        from plumbline.data.scenarios import scenario
+
+        scenario(self.scenario)
+        if self.data is not None and self.mapping is not None:
+            open_file(self.data, load_mapping(self.mapping))

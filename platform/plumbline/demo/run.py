@@ -15,7 +15,7 @@ from typing import Any
 
 from plumbline.demo.checkpoint import Checkpoint, load_checkpoint
 from plumbline.demo.commands import Commands
-from plumbline.demo.home import fresh_home, only_run
+from plumbline.demo.home import fresh_home, only_run, require_unused
 from plumbline.demo.machine import describe_machine
 from plumbline.demo.options import DemoOptions
 from plumbline.demo.progress import Progress
@@ -49,12 +49,14 @@ def run_demo(options: DemoOptions, settings: Settings, *, resume: bool = False) 
         PlumblineError: A stage failed; the error is of the kind of the stage's command, and says where the report is
             and how to go on.
     """
+    options.require_usable()
     require_free_port(settings.serving.host, settings.serving.port, "PLUMBLINE_SERVING__PORT")
     require_free_port(settings.controller.host, settings.controller.port, "PLUMBLINE_CONTROLLER__PORT")
     with only_run(settings.home):
         if resume:
             checkpoint = load_checkpoint(settings.home, options)
         else:
+            require_unused(settings.home)
             fresh_home(settings.home)
             checkpoint = Checkpoint(options)
             checkpoint.save(settings.home)

@@ -14,7 +14,7 @@ from plumbline.demo.progress import Progress
 from plumbline.demo.services import Services
 from plumbline.demo.timeline import Timeline, plan
 from plumbline.demo.weekly import mean_accuracy, with_and_without
-from plumbline.errors import GateRefusedError, MissingInputError
+from plumbline.errors import GateRefusedError, UserError
 from plumbline.settings import Settings
 
 
@@ -137,7 +137,7 @@ def _require_promoted(run: DemoRun, trained: dict[str, Any]) -> None:
     version, verdict = str(trained["model_version"]), trained["gate"]["verdict"]
     try:
         promoted = str(run.answer("models", "show", "champion")["version"]) == version
-    except MissingInputError:
+    except UserError:  # the command's exit code tells no more: there is no champion
         promoted = False
     if promoted:
         return
