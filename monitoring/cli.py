@@ -240,8 +240,8 @@ def exporter(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    progress_console.print(f"Metrics: http://{settings.monitoring.exporter_host}:{chosen}/metrics")
-    serve(settings, port=chosen, stop=stop)
+    address = f"Metrics: http://{settings.monitoring.exporter_host}:{chosen}/metrics"
+    serve(settings, port=chosen, stop=stop, starting=lambda: progress_console.print(address))
 
 
 @app.command("ui", epilog=examples("plumbline monitor ui --port 8086"))
@@ -253,7 +253,7 @@ def ui(port: Annotated[int | None, typer.Option(help="Port of the pages; the set
     settings = load_settings()
     chosen = settings.monitoring.ui_port if port is None else port
     host = settings.monitoring.ui_host
-    require_free_port(host, chosen, "PLUMBLINE_MONITORING__UI_PORT")
+    require_free_port(host, chosen, "--port or PLUMBLINE_MONITORING__UI_PORT")
     progress_console.print(f"Evidently: http://{host}:{chosen}")
     serve_ui(workspace_dir(settings), host=host, port=chosen)
 

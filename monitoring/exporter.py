@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -105,14 +105,17 @@ def _of_results(latest: dict[tuple[str, str], dict[str, Any]]) -> Iterator[Metri
     yield from (value, threshold, breached, rows, alerts, failed, unposted, finished)
 
 
-def serve(settings: Settings, *, port: int, stop: threading.Event) -> None:
+def serve(settings: Settings, *, port: int, stop: threading.Event, starting: Callable[[], None] = lambda: None) -> None:
     """Serves `/metrics` until `stop` is set. A scrape never waits for the store: another thread asks it.
+
+    `starting` is called once nothing is in the way any more.
 
     Raises:
         PortBusyError: Another process listens on the port.
     """
     host = settings.monitoring.exporter_host
-    require_free_port(host, port, "PLUMBLINE_MONITORING__EXPORTER_PORT")
+    require_free_port(host, port, "--port or PLUMBLINE_MONITORING__EXPORTER_PORT")
+    starting()
     collector = ResultCollector(settings)
     registry = CollectorRegistry()
     registry.register(collector)

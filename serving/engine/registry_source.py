@@ -6,7 +6,7 @@ import os
 
 from plumbline.model.protocol import load_model
 from plumbline.registry.models import CHAMPION, TAG_DIGEST, ModelRegistry
-from plumbline.registry.promotable import promote_command, uncovered_because
+from plumbline.registry.promotable import uncovered_because, what_covers
 from plumbline.settings import Settings
 from serving.engine.served_model import ServedModel, now
 
@@ -42,7 +42,7 @@ class RegistryModels:
         return (
             f"The alias {self._alias} of {self.registry.name} names version {version}, and neither the gate nor a "
             f"promotion covers that: {why}. `{self._where}plumbline models show {version}` describes "
-            f"it; `{self._where}{promote_command(version, tags)}` covers it, if it is in the form that serving loads."
+            f"it. {what_covers(version, tags, self._where)}"
         )
 
     def gone_because(self, version: str) -> str:

@@ -61,7 +61,7 @@ SeedOption = Annotated[int, typer.Option(help="Of the arrivals and the sample of
 @app.command(
     "run",
     epilog=examples(
-        "plumbline load run --rate 200 --duration 60 --slo 'p99<50'",
+        "plumbline load run --rate 200 --duration 60 --slo 'p99<50ms'",
         "plumbline load run --ramp 50:500 --over 120 --html load.html",
     ),
 )

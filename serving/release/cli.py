@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, examples, print_result, print_rows, print_text, step
+from plumbline.cli.output import JsonOption, ReasonOption, examples, print_result, print_rows, print_text, step
 from plumbline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Lets a new version in, judges it, takes it out again."
 )
 
-ReasonOption = Annotated[str, typer.Option(help="Why; goes to the audit log.")]
 ModelOption = Annotated[str | None, typer.Option(help="Registered model; default: the setting's.")]
 WeightOption = Annotated[
     float | None, typer.Option(help="Share of the clients, 0 to 1; default: the setting's, with --shadow none.")

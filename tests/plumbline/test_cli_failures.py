@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -82,6 +83,44 @@ def test_a_settings_file_that_cannot_be_used(tmp_path: Path, content: bytes | st
 def test_a_wrong_set_names_itself(tmp_path: Path, assignment: str, sentence: str) -> None:
     done = plumbline("pipeline", "run", "training", "--set", assignment, env={"PLUMBLINE_HOME": tmp_path})
     assert sentence in one_sentence(done)
+
+
+@pytest.mark.parametrize(
+    "command", [("models", "ui"), ("monitor", "ui"), ("monitor", "exporter"), ("controller", "run")], ids=" ".join
+)
+def test_a_port_that_is_none_or_taken(tmp_path: Path, command: tuple[str, ...]) -> None:
+    home = {"PLUMBLINE_HOME": tmp_path}
+    assert "99999 is no port" in one_sentence(plumbline(*command, "--port", "99999", env=home))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"Port {port}" in one_sentence(plumbline(*command, "--port", port, env=home))
+
+
+@pytest.mark.parametrize(
+    "command", [("monitor", "rules"), ("monitor", "dashboards"), ("pipeline", "compile")], ids=" ".join
+)
+def test_a_folder_to_write_to_that_cannot_be_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for wrong in (file, file / "below", Path("/proc/folder")):
+        said = one_sentence(plumbline(*command, "--out", str(wrong), env={"PLUMBLINE_HOME": tmp_path / "home"}))
+        assert f"{wrong} cannot be used" in said
+
+
+def test_a_reason_that_is_none(tmp_path: Path) -> None:
+    done = plumbline("controller", "cancel", "1", "--reason", " ", env={"PLUMBLINE_HOME": tmp_path})
+    assert done.returncode == 2
+    assert "needs a reason" in done.stderr
+
+
+def test_a_drift_after_the_last_posting(tmp_path: Path) -> None:
+    late = ("--scenario", "new_board", "--change-point", "2099-01-01")
+    for command in (("data", "ingest", "--generate"), ("data", "generate", "--out", str(tmp_path / "postings.csv"))):
+        done = plumbline(*command, "--rows", "300", "--weeks", "8", *late, env={"PLUMBLINE_HOME": tmp_path / "home"})
+        assert "is after the last posting" in one_sentence(done)
+    assert not (tmp_path / "postings.csv").exists()
 
 
 def test_a_reader_that_has_gone(tmp_path: Path) -> None:

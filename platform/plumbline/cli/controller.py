@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plumbline.cli.output import JsonOption, examples, print_json, print_result, print_rows, progress_console
+from plumbline.cli.output import (
+    JsonOption,
+    ReasonOption,
+    examples,
+    print_json,
+    print_result,
+    print_rows,
+    progress_console,
+)
 from plumbline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -18,7 +26,6 @@ app = typer.Typer(no_args_is_help=True, help="Takes alerts, retrains, records wh
 _SHOWN = ("id", "state", "step", "attempts", "as_of", "gate_verdict", "model_version", "error")
 
 NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the retraining, as `status` shows it.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; goes to the audit log.")]
 
 
 @app.command("run", epilog=examples("plumbline controller run", "plumbline controller run --port 8091"))
@@ -31,8 +38,8 @@ def run(
     settings = load_settings()
     chosen = settings.controller.port if port is None else port
     scheme = "http" if settings.controller.access.certificate_file is None else "https"
-    progress_console.print(f"Alerts: POST {scheme}://{settings.controller.host}:{chosen}/webhook/alertmanager")
-    serve(settings, port=chosen)
+    address = f"Alerts: POST {scheme}://{settings.controller.host}:{chosen}/webhook/alertmanager"
+    serve(settings, port=chosen, starting=lambda: progress_console.print(address))
 
 
 @app.command("status", epilog=examples("plumbline controller status"))

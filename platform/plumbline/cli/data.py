@@ -141,7 +141,7 @@ def ingest(
     "generate",
     epilog=examples(
         "plumbline data generate --out postings.csv --rows 5000",
-        "plumbline data generate --out drifted.jsonl.gz --scenario new-board --change-point 2026-05-25",
+        "plumbline data generate --out drifted.jsonl.gz --scenario new_board --change-point 2026-05-25",
     ),
 )
 def generate_file(

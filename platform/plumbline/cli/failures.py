@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +48,7 @@ OUTPUT_CLOSED = "Standard output was closed before everything was written."
 def _of_a_path(denied: OSError | None, database: sqlite3.Error | None, home: Path | None) -> str | None:
     if (denied or database) and home is not None and (problem := _unwritable(home)):
         return f"The home {home} cannot be written to ({problem}). Point PLUMBLINE_HOME to another folder."
-    if denied is not None and denied.filename is not None and denied.errno not in _OF_DEFECTS:
+    if denied is not None and denied.filename is not None and (denied.errno not in _OF_DEFECTS or _was_given(denied)):
         return f"{denied.filename} cannot be used ({denied.strerror}). Change its rights, or name another."
     if database is not None and any(word in str(database) for word in ("unable to open", "readonly")):
         return f"A database below {home} cannot be used ({database}). Make its files writable."
@@ -55,7 +57,14 @@ def _of_a_path(denied: OSError | None, database: sqlite3.Error | None, home: Pat
 
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT))
 _OF_DEFECTS = frozenset((errno.EEXIST, errno.ENOENT))
-"""A path that is missing or in the way counts only where it is the home's fault."""
+"""A path that is missing or in the way counts only where it is the home's fault, or that of an argument."""
+
+
+def _was_given(error: OSError) -> bool:
+    """Whether the path is one of the command line's, or lies below one."""
+    path = Path(os.fsdecode(error.filename)).absolute()
+    given = [Path(word.rpartition("=")[2]).absolute() for word in sys.argv[1:]]
+    return any(path.is_relative_to(each) for each in given if each != Path.cwd())
 
 
 def _unwritable(home: Path) -> str | None:

@@ -11,6 +11,7 @@ import typer
 from plumbline.cli.models_evaluate import evaluate
 from plumbline.cli.output import (
     JsonOption,
+    ReasonOption,
     examples,
     print_json,
     print_result,
@@ -27,7 +28,6 @@ app.command(
 )(evaluate)
 
 WhichArgument = Annotated[str, typer.Argument(help="Version number, or an alias such as `champion`.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; goes to the audit log.")]
 
 
 @app.command("list", epilog=examples("plumbline models list"))
@@ -167,11 +167,14 @@ def ui(
     as_json: JsonOption = False,
 ) -> None:
     """Opens MLflow's own views on this installation's runs and models."""
+    from plumbline.process.ports import require_free_port
     from plumbline.registry.tracking import tracking_uri
     from plumbline.registry.ui import command_line, free_port, run_ui
 
     settings = load_settings()
     chosen = port or free_port()
+    if start:
+        require_free_port("127.0.0.1", chosen, "--port")
     url = f"http://127.0.0.1:{chosen}"
     line = command_line(tracking_uri(settings), chosen)
     if as_json or not start:

@@ -17,6 +17,15 @@ from plumbline.process.progress import Running, shown
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
+def _words(given: str) -> str:
+    if not given.strip():
+        raise typer.BadParameter("The audit log needs a reason in words.")
+    return given
+
+
+ReasonOption = Annotated[str, typer.Option(callback=_words, help="Why; goes to the audit log.")]
+
+
 _waiting = ExitStack()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from plumbline import paths
-from plumbline.controller.intake import reason_of
+from plumbline.controller.intake import FURTHEST, reason_of
 from plumbline.controller.journal import Journal
 from plumbline.controller.lock import holder_of
 from plumbline.controller.loop import end_what_runs
@@ -122,8 +122,10 @@ class Decisions:
             why: For the audit log.
 
         Raises:
-            UserError: Another retraining of the model is under way.
+            UserError: Another retraining of the model is under way, or the instant lies more than a year ahead.
         """
+        if as_of > datetime.now(UTC) + FURTHEST:
+            raise UserError(f"--as-of {as_of.isoformat()} lies more than a year ahead. Give an earlier instant.")
         return self._queue("trigger", snapshot, as_of, f"Asked for by {self._who}: {why}", why)
 
     def _queue(self, what: str, snapshot: str, as_of: datetime, reason: str, why: str) -> Retraining:
@@ -172,7 +174,7 @@ class Decisions:
 
 _RETRY = "`plumbline controller retry {id} --reason ...` tries it again."
 _TRAIN_AGAIN = (
-    "`plumbline controller trigger --snapshot {snapshot} --as-of {as_of} --reason ...` trains on the same again."
+    "`plumbline controller trigger --snapshot {snapshot} --as-of {as_of} --reason ...` trains as of the same instant."
 )
 _ADVICE: dict[State, str] = {
     "queued": "`plumbline controller cancel {id} --reason ...` takes it out of the queue.",

@@ -24,7 +24,7 @@ ago. `already_done`: the same postings as of the same instant were trained on be
 that a retraining answers. `other_model`: about a model that this controller does not retrain. `resolved`: it has
 ended. `unreadable`: it, or what it says of the training, cannot be read."""
 
-_FURTHEST = timedelta(days=366)
+FURTHEST = timedelta(days=366)
 """How far after the present a window may end. Generated and replayed postings may be later than the clock by weeks; a
 retraining as of a later instant would wait for years, or leave features that are dated after all that follows."""
 
@@ -176,6 +176,6 @@ def _instant(alert: Alert, name: str) -> datetime | None:
         instant = parse_instant(text[:80])
     except UserError as error:
         raise UserError(f"The annotation {name}: {error}") from error
-    if instant > datetime.now(UTC) + _FURTHEST:
+    if instant > datetime.now(UTC) + FURTHEST:
         raise UserError(f"The annotation {name} lies more than a year ahead: {text[:80]}. Correct it.")
     return instant

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -23,8 +24,12 @@ _RENEW_SECONDS = 30
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(settings: Settings, *, port: int, trainer: Trainer | None = None) -> None:
+def serve(
+    settings: Settings, *, port: int, trainer: Trainer | None = None, starting: Callable[[], None] = lambda: None
+) -> None:
     """Listens for alerts until SIGTERM or SIGINT; then ends the training that runs, and returns.
+
+    `starting` is called once nothing is in the way any more.
 
     Raises:
         SettingsError: Anybody who reaches it could start trainings, or its TLS cannot be set up.
@@ -33,9 +38,10 @@ def serve(settings: Settings, *, port: int, trainer: Trainer | None = None) -> N
         UserError: Another controller works on the same state.
     """
     require_access(settings.controller)
-    require_free_port(settings.controller.host, port, "PLUMBLINE_CONTROLLER__PORT")
+    require_free_port(settings.controller.host, port, "--port or PLUMBLINE_CONTROLLER__PORT")
     tls = _tls(settings)
     with only_one(settings):
+        starting()
         state = open_state(settings)
         loop = Loop(settings, state, trainer or trainer_for(settings))
         config = uvicorn.Config(

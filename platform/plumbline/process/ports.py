@@ -8,6 +8,8 @@ import socket
 
 from plumbline.errors import PortBusyError, UserError
 
+_LAST_PORT = 65_535
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
@@ -23,8 +25,10 @@ def port_is_free(host: str, port: int) -> bool:
     """Whether a listener could bind to the port now.
 
     Raises:
-        UserError: The address cannot be listened on at all (unknown host, no permission).
+        UserError: The address cannot be listened on at all (unknown host, no permission, no such port).
     """
+    if not 0 <= port <= _LAST_PORT:
+        raise UserError(f"{port} is no port. Choose one from 1 to {_LAST_PORT}.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

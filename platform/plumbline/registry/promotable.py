@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plumbline.errors import GateRefusedError, MissingInputError
-from plumbline.registry.names import TAG_PROMOTED_AT, TAG_REJECTED_AT, TAG_ROLLED_BACK_AT, TAG_VERDICT
+from plumbline.registry.names import TAG_DIGEST, TAG_PROMOTED_AT, TAG_REJECTED_AT, TAG_ROLLED_BACK_AT, TAG_VERDICT
 from plumbline.registry.versions import LoadedModel, ModelVersion
 
 _FOR = ("promote", "review")
@@ -49,6 +49,22 @@ def uncovered_because(tags: Mapping[str, str]) -> str | None:
     if TAG_PROMOTED_AT in tags or verdict == "promote":
         return None
     return "it has no verdict of the gate" if verdict is None else f"the gate's verdict on it is `{verdict}`"
+
+
+def what_covers(version: str, tags: Mapping[str, str], where: str = "") -> str:
+    """What to do about a version that nothing covers, as a sentence.
+
+    Args:
+        version: The version.
+        tags: Its tags.
+        where: Settings before a command, such as `PLUMBLINE_TRACKING__MODEL_NAME=name `.
+    """
+    if TAG_DIGEST not in tags:
+        return (
+            f"It has no tag {TAG_DIGEST}, so that nothing can cover it: `{where}plumbline models rollback --reason "
+            "...` returns to the champion before, `plumbline pipeline run training` trains another version."
+        )
+    return f"`{where}{promote_command(version, tags)}` covers it, if it is in the form that serving loads."
 
 
 def promote_command(version: str, tags: Mapping[str, str]) -> str:

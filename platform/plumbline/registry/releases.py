@@ -261,8 +261,8 @@ class Releases:
 
     def _require_startable(self, found: ModelVersion) -> None:
         version = found.version
+        require_loadable(self._registry.fetch(version))  # first: no override helps against it
         require_verdict(found)
-        require_loadable(self._registry.fetch(version))
         champion = self._registry.version_of(CHAMPION)
         if champion is None:
             raise MissingInputError(

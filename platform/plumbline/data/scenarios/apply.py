@@ -71,16 +71,23 @@ def apply_scenario(
         The frames with the drift, in the contract's form.
 
     Raises:
-        UserError: There is no such scenario, or the change point has no time zone.
+        UserError: There is no such scenario, the change point has no time zone, or no posting is as late as it is.
     """
     chosen = scenario(name)
     if change_point.tzinfo is None:
         raise UserError(f"The change point {change_point.isoformat()} has no time zone; give one, as in +00:00.")
     change = chosen.start(seed)
     full = chosen.share if share is None else share
+    last: datetime | None = None
     for frame in frames:
+        last = frame["event_timestamp"].max()
         moved = _moved(frame, chosen, pd.Timestamp(change_point), full, ramp, seed)
         yield change(frame.copy(), moved)
+    if last is not None and last < change_point:
+        raise UserError(
+            f"The change point {change_point.isoformat()} is after the last posting ({last.isoformat()}): nothing "
+            "would change. Give an earlier one."
+        )
 
 
 def _moved(
