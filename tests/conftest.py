@@ -16,18 +16,6 @@ from plumbline.settings import Settings, load_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-_TOGETHER = {"demo", "feature_repo", "images", "install", "monitoring", "pipelines", "serving"}
-"""Folders whose tests share what takes long to make, such as a trained model."""
-
-
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those that share something stay in one: a folder's, or a file's."""
-    for item in items:
-        place = item.path.relative_to(REPOSITORY / "tests")
-        folder = place.parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in _TOGETHER else str(place)))
-
 
 def _test_data() -> Path:
     return Path(os.environ.get("PLUMBLINE_TEST_DATA", REPOSITORY / ".." / "shared" / "data")).resolve()
