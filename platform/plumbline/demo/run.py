@@ -127,7 +127,7 @@ def _figures(checkpoint: Checkpoint, failure: Exception | None, stage: str, goin
     stages = [
         {
             "name": name,
-            "state": "done" if name in checkpoint.done else "failed" if name == stage else "not_run",
+            "state": "done" if name in checkpoint.done else outcome if name == stage else "not_run",
             "seconds": checkpoint.done.get(name),
             "error": str(failure) if name == stage else None,
         }

@@ -218,8 +218,7 @@ def _loop(run: DemoRun) -> None:
             step.result(f"served version {before} → {after}, no restart")
     else:
         run.progress.print("  No alert was raised on the drifted window, so there was nothing to retrain for.")
-    _weekly(run, loop)
-    _answers(run, loop)
+    _compare(run, loop)
     loop["audit"] = run.answer("controller", "audit")["rows"]
 
 
@@ -235,46 +234,43 @@ def _retrain(run: DemoRun, loop: dict[str, Any]) -> None:
         step.result(f"version {retraining['model_version']}, gate: {retraining['gate_verdict']}{waits}")
 
 
-def _weekly(run: DemoRun, loop: dict[str, Any]) -> None:
-    timeline = run.timeline
-    before, after = loop["served_version_before"], loop["served_version_after"]
-    with run.step("Accuracy by week") as step:
-        versions = sorted({before, after}, key=int)
-        weekly = run.answer(
+def _compare(run: DemoRun, loop: dict[str, Any]) -> None:
+    """Accuracy by week, and what the first model and the retrained one, served or not, answer to later postings."""
+    timeline, before, after = run.timeline, loop["served_version_before"], loop["served_version_after"]
+    commands: list[tuple[str, ...]] = [
+        (
             "monitor", "weekly",
             "--snapshot", run.snapshot,
             "--start", timeline.clean_window[0].isoformat(),
             "--end", timeline.end.isoformat(),
-            "--models", ",".join(versions),
+            "--models", ",".join(sorted({before, after}, key=int)),
+        )
+    ]  # fmt: skip
+    if loop["retrained"]:
+        commands.append(
+            (
+                "monitor", "answers",
+                "--snapshot", run.snapshot,
+                "--since", timeline.retraining.isoformat(),
+                "--models", f"{before},{loop['retraining']['model_version']}",
+            )
         )  # fmt: skip
+    with run.step("Accuracy by week, and postings that both models read") as step:
+        weekly, *answers = run.commands.results(*commands)
         rows = with_and_without(weekly["rows"], before=before, after=after, since=timeline.retraining)
         loop["weekly"] = rows
+        for found in answers:
+            run.figures |= {
+                "answers": found["rows"],
+                "answers_about": {name: value for name, value in found.items() if name != "rows"},
+                "class_names": found["class_names"],
+            }
         later = [row for row in rows if datetime.fromisoformat(row["week"]) >= timeline.retraining]
         if later:
             step.result(
                 f"after retraining: {mean_accuracy(later, 'with_loop'):.3f} with the loop, "
                 f"{mean_accuracy(later, 'without_loop'):.3f} without"
             )
-
-
-def _answers(run: DemoRun, loop: dict[str, Any]) -> None:
-    """What the first model and the retrained one, served or not, answer to postings of after the retraining."""
-    if not loop["retrained"]:
-        return
-    versions = [loop["served_version_before"], str(loop["retraining"]["model_version"])]
-    with run.step("Postings that both models read") as step:
-        found = run.answer(
-            "monitor", "answers",
-            "--snapshot", run.snapshot,
-            "--since", run.timeline.retraining.isoformat(),
-            "--models", ",".join(versions),
-        )  # fmt: skip
-        run.figures |= {
-            "answers": found["rows"],
-            "answers_about": {name: value for name, value in found.items() if name != "rows"},
-            "class_names": found["class_names"],
-        }
-        step.result(f"they disagree on {found['disagree']:,} of {found['postings']:,}")
 
 
 def _close(run: DemoRun) -> None:
