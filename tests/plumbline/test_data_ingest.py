@@ -128,6 +128,15 @@ def test_a_posting_later_than_its_collection_is_kept_out() -> None:
         assert dict(admission.quarantine.reasons) == ({reason: kept_out} if kept_out else {})
 
 
+def test_a_label_from_a_year_that_was_typed_wrongly_is_kept_out() -> None:
+    rows = to_raw(postings(10))
+    rows[3]["label_timestamp"] = "2099-01-01T00:00:00+00:00"
+    collected = START + timedelta(days=9)  # most labels arrive after it
+    admission = admit(IterableSource(POSTING_COLUMNS, [rows]), mapper(), DataSettings(), collected=collected)
+    reason = "label_timestamp: later than its collection by more than 366 days"
+    assert dict(admission.quarantine.reasons) == {reason: 1}
+
+
 def test_the_collection_of_a_row_counts_where_it_is_earlier() -> None:
     columns = (*POSTING_COLUMNS, "collected_at")
     rows = [row | {"collected_at": "2026-01-09"} for row in to_raw(postings(10))]

@@ -316,3 +316,11 @@ def test_a_file_with_the_contracts_columns_needs_no_mapping() -> None:
     assert set(mapping.columns) == set(POSTING_COLUMNS)
     with pytest.raises(MappingError, match="no column board"):
         contract_mapping([name for name in POSTING_COLUMNS if name != "board"])
+
+
+@pytest.mark.parametrize("wrong", ["%Q", "%d.%m.%", "%-d.%m.%Y"])
+def test_a_format_that_strptime_does_not_know(wrong: str) -> None:
+    fields = {"posting_id": "id", "event_timestamp": {"column": "date", "format": wrong}, "board": {"constant": "b"}}
+    mapping = {"fields": fields | {"title": "title", "description": "text"}}
+    with pytest.raises(MappingError, match="is not a format of strptime"):
+        parse_mapping(mapping, "test")

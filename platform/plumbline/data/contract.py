@@ -31,7 +31,8 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Older events are taken for parsing errors (epoch zeros, two-digit years)."""
 
 FURTHEST_AHEAD = timedelta(days=366)
-"""Of a request: the stream of a demonstration may lie ahead of the clock, a year that was typed wrongly may not."""
+"""Of a request, and of a label: the stream of a demonstration may lie ahead of the clock, and a label comes late; a
+year that was typed wrongly may not."""
 
 
 def _blank_to_none(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from plumbline.data.checks import check
+from plumbline.data.contract import FURTHEST_AHEAD
 from plumbline.data.frames import empty_frame, from_records
 from plumbline.data.mapping.rows import Problem, RowMapper, SchemaDiff
 from plumbline.data.masking import mask_record
@@ -131,8 +132,7 @@ class _Door:
         if row.defect is not None:
             return [Problem("row", row.defect)]
         record, problems = self.mapper.record(row.values, self.rows - 1)
-        if self._is_from_the_future(record.get("event_timestamp"), record.pop("collected_at", None)):
-            problems.append(Problem("event_timestamp", f"later than its collection by more than {self._days}"))
+        problems += self._from_the_future(record, record.pop("collected_at", None))
         counts: Counter[str] = Counter()
         mask_record(record, self.mapper.mapping.mask, counts)
         checked = check(record)
@@ -147,14 +147,17 @@ class _Door:
         self.masked.update(counts)
         return dict(checked)
 
-    @property
-    def _days(self) -> str:
-        days = self.tolerance / timedelta(days=1)
-        return "1 day" if days == 1 else f"{days:g} days"
-
-    def _is_from_the_future(self, event: datetime | None, collected: datetime | None) -> bool:
+    def _from_the_future(self, record: dict[str, Any], collected: datetime | None) -> Iterator[Problem]:
         known = [each for each in (self.collected, collected) if each is not None]
-        return event is not None and bool(known) and event - min(known) > self.tolerance
+        # A label may arrive long after its posting, yet in no time that could be a typing error.
+        for name, tolerance in (
+            ("event_timestamp", self.tolerance),
+            ("label_timestamp", max(self.tolerance, FURTHEST_AHEAD)),
+        ):
+            instant = record.get(name)
+            if instant is not None and known and instant - min(known) > tolerance:
+                yield Problem(name, f"later than its collection by more than {_days(tolerance)}")
+                return
 
 
 def admit(
@@ -297,6 +300,11 @@ def _drifted(postings: pd.DataFrame, drift: Drift, settings: DataSettings) -> pd
         ramp=timedelta(weeks=settings.scenario_ramp_weeks),
     )
     return pd.concat(frames, ignore_index=True)
+
+
+def _days(tolerance: timedelta) -> str:
+    days = tolerance / timedelta(days=1)
+    return "1 day" if days == 1 else f"{days:g} days"
 
 
 def _follows(problem: Problem, unread: set[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -146,6 +147,10 @@ class TimeField(Columns):
         for each in formats:
             if each not in _TIME_FORMATS and "%" not in each:
                 raise ValueError(f"{each} is not a format; give {', '.join(_TIME_FORMATS)} or one such as %d.%m.%Y")
+            try:
+                datetime.strptime(datetime(2026, 1, 2, tzinfo=UTC).strftime(each), each)  # noqa: DTZ007 - only whether it can
+            except ValueError as error:
+                raise ValueError(f"{each} is not a format of strptime: {error}") from error
         return formats
 
     def _other_sources(self) -> list[bool]:
