@@ -323,7 +323,10 @@ def _print_windows(results: list[dict[str, Any]], *, single: bool, as_json: bool
             for test in result["tests"]
             if test["value"] is not None
         ]
-        print_rows(tests[:12], as_json=False, title=title)
+        if tests:
+            print_rows(tests[:12], as_json=False, title=title)
+        else:
+            typer.echo(f"{title}: {result['reason']}" if result["reason"] else title)
         if result["report_html"]:
             progress_console.print(f"Report: {result['evidently_run'] or result['report_html']}")
         if result["evidently_problem"]:

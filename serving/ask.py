@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from plumbline.errors import DependencyError, UserError
+from serving.address import split_address
 from serving.samples import sample_postings
 
 _RETRY_SECONDS = 1.0
@@ -26,9 +27,11 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float, key: str | No
         key: API key, where the endpoint wants one.
 
     Raises:
-        UserError: The file is no JSON, or the endpoint refuses the posting; its reason is passed on.
+        UserError: That is no address, the file is no JSON, or the endpoint refuses the posting; its reasons are
+            passed on.
         DependencyError: The endpoint does not answer, or cannot.
     """
+    split_address(url)
     body = _body(posting)
     deadline = time.monotonic() + timeout_seconds
     while True:
@@ -45,7 +48,7 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float, key: str | No
             if response.status_code == httpx.codes.OK:
                 return dict(response.json())
             if response.is_client_error:
-                raise UserError(f"The endpoint at {url} refuses the posting: {response.text}")
+                raise UserError(f"The endpoint at {url} refuses the posting: {_reasons(response)}")
             reason = f"answers {response.status_code}: {response.text}"
         if time.monotonic() + _RETRY_SECONDS > deadline:
             raise DependencyError(f"The endpoint at {url} {reason}. Look at its log, and at {url}/readyz.")
@@ -55,6 +58,33 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float, key: str | No
 def authorization(key: str | None) -> dict[str, str]:
     """The header that presents a key; none without one."""
     return {} if key is None else {"authorization": f"Bearer {key}"}
+
+
+def served_models(url: str, key: str | None) -> dict[str, Any]:
+    """What the endpoint says about the models that it serves.
+
+    Raises:
+        UserError: That is no address.
+        DependencyError: The endpoint does not answer, or not with its models.
+    """
+    split_address(url)
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/models", headers=authorization(key), timeout=5.0)
+    except httpx.HTTPError as error:
+        raise DependencyError(f"The endpoint at {url} does not answer ({error}). Is it running?") from error
+    if answer.status_code != httpx.codes.OK:
+        raise DependencyError(f"The endpoint at {url} answers {answer.status_code}: {_reasons(answer)}")
+    return dict(answer.json())
+
+
+def _reasons(answer: httpx.Response) -> str:
+    """A problem document as a sentence; anything else as it is."""
+    try:
+        problem = answer.json()
+        fields = [f"{each['field']} {each['reason']}" for each in problem.get("errors", ())]
+        return "; ".join(fields) or str(problem["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text or "no reason given"
 
 
 def _body(posting: Path | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plumbline.cli.output import JsonOption, examples, print_json, print_result, progress_console, step
-from plumbline.errors import DependencyError, UserError
+from plumbline.errors import UserError
 from plumbline.settings import Settings, load_settings
 from serving.prediction_log.cli import log_app
 from serving.telemetry.cli import budget
@@ -52,20 +52,11 @@ def models(
     as_json: JsonOption = False,
 ) -> None:
     """Asks the endpoint which model it serves."""
-    import httpx
-
     from serving.access.keys import own_key
-    from serving.ask import authorization
+    from serving.ask import served_models
 
     settings = load_settings()
-    address = url or _address(settings)
-    headers = authorization(own_key(settings.serving.access))
-    try:
-        answer = httpx.get(f"{address.rstrip('/')}/v1/models", headers=headers, timeout=5.0)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise DependencyError(f"The endpoint at {address} does not answer ({error}). Is it running?") from error
-    result = answer.json()
+    result = served_models(url or _address(settings), own_key(settings.serving.access))
     if as_json:
         print_json(result)
     else:

@@ -10,6 +10,7 @@ import httpx
 
 from plumbline.errors import DependencyError, MissingInputError, UserError
 from plumbline.settings import Settings
+from serving.address import split_address
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -57,10 +58,9 @@ def require_endpoint(url: str) -> None:
         UserError: That is no http or https address.
         DependencyError: Nothing does.
     """
+    split_address(url)
     try:
         httpx.get(url.rstrip("/") + "/healthz", timeout=5.0)
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise UserError(f"{url!r} is not an address: give one such as http://127.0.0.1:8000.") from error
     except httpx.HTTPError as error:
         raise DependencyError(f"Nothing answers at {url} ({error}). Start it with `plumbline serve run`.") from error
 

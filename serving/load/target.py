@@ -6,9 +6,9 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from plumbline.errors import DependencyError, UserError
+from serving.address import split_address
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -52,25 +52,19 @@ def resolve(url: str, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLC
         UserError: The address or a header cannot be used.
         DependencyError: The host has no address.
     """
+    parts = split_address(url)
+    host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UserError(f"{url!r} is not an address ({error}).") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(ord(sign) <= 32 for sign in url):
-        raise UserError(f"{url!r} is not an address: give one such as http://127.0.0.1:8000.")
-    port = port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise DependencyError(f"{parts.hostname} has no address ({error}). Is the name right?") from error
+        raise DependencyError(f"{host} has no address ({error}). Is the name right?") from error
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [" HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}"]
     lines += [f"{name}: {value}" for name, value in _checked({"Content-Type": "application/json"}, headers or {})]
     head = ("\r\n".join(lines) + f"\r\n{REQUEST_ID_HEADER}: ").encode("latin-1")
     addresses = tuple(dict.fromkeys((str(address[0]), port) for *_, address in found))
     context = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
-    return Target(parts.hostname, path.encode("latin-1"), addresses, context, head)
+    return Target(host, path.encode("latin-1"), addresses, context, head)
 
 
 def _checked(defaults: Mapping[str, str], given: Mapping[str, str]) -> list[tuple[str, str]]:

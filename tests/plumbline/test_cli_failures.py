@@ -160,3 +160,29 @@ def test_a_pipe_is_as_wide_as_its_content(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 40)
     shown = plumbline("status", env={"PLUMBLINE_HOME": folder, "COLUMNS": "40"})
     assert str(folder) in shown.stdout
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://127.0.0.1", "http://[::1", "http://a b", "http://"])
+@pytest.mark.parametrize("command", [("serve", "ask"), ("serve", "models"), ("load", "run")], ids=" ".join)
+def test_an_address_that_is_none(tmp_path: Path, command: tuple[str, ...], url: str) -> None:
+    done = plumbline(*command, "--url", url, env={"PLUMBLINE_HOME": tmp_path}, cwd=tmp_path)
+    assert f"{url!r} is not an address" in one_sentence(done)
+
+
+@pytest.mark.parametrize("uri", ["ftp://mlflow", "http://[::1", "nonsense:/x"])
+def test_a_tracking_address_that_mlflow_cannot_use(tmp_path: Path, uri: str) -> None:
+    done = plumbline("models", "list", env={"PLUMBLINE_HOME": tmp_path, "PLUMBLINE_TRACKING__URI": uri})
+    assert "PLUMBLINE_TRACKING__URI" in one_sentence(done)
+
+
+def test_a_bucket_without_credentials(tmp_path: Path) -> None:
+    bucket = {
+        "PLUMBLINE_HOME": tmp_path,
+        "PLUMBLINE_STORE__BUCKET": "postings",
+        "PLUMBLINE_STORE__ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_CONFIG_FILE": "/dev/null",
+    }
+    said = one_sentence(plumbline("data", "show", "20260101", env=bucket))
+    assert "PLUMBLINE_STORE__ACCESS_KEY_ID and PLUMBLINE_STORE__SECRET_ACCESS_KEY" in said

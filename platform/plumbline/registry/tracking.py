@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from plumbline import paths
-from plumbline.errors import DependencyError
+from plumbline.errors import DependencyError, SettingsError
 from plumbline.locks import exclusive
 from plumbline.settings import Settings
 
@@ -66,16 +66,29 @@ def configure(settings: Settings) -> Tracking:
     """Points MLflow at the settings' address, and creates database and experiment where they are missing.
 
     Raises:
-        DependencyError: The server does not answer.
+        SettingsError: MLflow knows no store of such an address.
+        DependencyError: The server or database does not answer.
     """
     uri = tracking_uri(settings)
     require_server(settings)
     mlflow = import_mlflow()
+    from sqlalchemy.exc import OperationalError
+
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     if settings.tracking.uri is None:
         create_database(Path(uri.removeprefix(_SQLITE)))
-    client = mlflow.MlflowClient(uri, uri)
+    try:
+        client = mlflow.MlflowClient(uri, uri)
+    except OperationalError as error:
+        raise DependencyError(
+            f"MLflow's database does not answer ({error.orig}). Start it, or correct PLUMBLINE_TRACKING__URI."
+        ) from error
+    except (mlflow.exceptions.MlflowException, ImportError) as error:
+        raise SettingsError(
+            f"MLflow cannot use PLUMBLINE_TRACKING__URI ({error}). Give the address of an MLflow server, such as "
+            "http://mlflow:5000, or of a PostgreSQL database."
+        ) from error
     return Tracking(uri, client, _experiment(client, settings))
 
 
@@ -148,6 +161,7 @@ def require_server(settings: Settings) -> None:
     """Asks a server whether it is there: MLflow's own client retries for minutes before it says that nobody is.
 
     Raises:
+        SettingsError: That is no address.
         DependencyError: It does not answer within `tracking.timeout_seconds`.
     """
     uri = tracking_uri(settings)
@@ -155,6 +169,8 @@ def require_server(settings: Settings) -> None:
         return
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=settings.tracking.timeout_seconds)
+    except httpx.InvalidURL as error:
+        raise SettingsError(f"{uri} is not an address ({error}). Correct PLUMBLINE_TRACKING__URI.") from error
     except httpx.HTTPError as error:
         raise DependencyError(
             f"The MLflow server at {uri} does not answer ({error}). Start it, or correct PLUMBLINE_TRACKING__URI."

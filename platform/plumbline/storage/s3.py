@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from plumbline.errors import DependencyError, MissingInputError, SettingsError, UserError
 from plumbline.settings.store import StoreSettings
@@ -134,6 +134,11 @@ class S3Store:
                     "Check PLUMBLINE_STORE__ACCESS_KEY_ID, its secret, and the bucket's policy."
                 ) from error
             raise DependencyError(f"{self._where} did not take the request for {key}: {error}") from error
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise SettingsError(
+                f"There are no credentials for the object store {self._where} ({error}). Set "
+                "PLUMBLINE_STORE__ACCESS_KEY_ID and PLUMBLINE_STORE__SECRET_ACCESS_KEY, or what boto3 reads itself."
+            ) from error
         except BotoCoreError as error:
             raise DependencyError(
                 f"The object store {self._where} did not answer for s3://{self._bucket}/{self._prefix}{key}: {error}. "
