@@ -40,7 +40,9 @@ _MOST_FAULTS = 32
 """Faults that a refusal names. Naming each of the many that one body can hold would take longer than finding them."""
 
 _LONGEST_NAME = 64
-_JSON_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)
+_JSON_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?+|([\[{])|([\]}])', re.DOTALL)
+"""A string that is never closed goes to the end: looked for again from each of its escaped quotes, it would take
+quadratic time."""
 
 
 def parse_posting(body: bytes, *, max_depth: int) -> PostingRequest:

@@ -59,6 +59,8 @@ class Application:
         if route is not None and scope["method"] == "POST":
             await route(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # of which the server sends no more than the head
         for prefix, app in self._mounted:
             if path.startswith(prefix):
                 await app(scope, receive, send)
@@ -124,14 +126,22 @@ def _cold(front: Front) -> FastAPI:
         """Prometheus metrics."""
         return PlainTextResponse(front.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
+    def problem_response(error: RequestRefusedError) -> Response:
+        request_id = new_request_id()
+        front.refused(error, request_id)
+        headers, body = problem_answer(error, request_id)
+        response = Response(body, error.status, media_type=MEDIA_TYPE)
+        response.raw_headers = headers
+        return response
+
     @app.exception_handler(RequestRefusedError)
     async def refused(_: Request, error: RequestRefusedError) -> Response:
-        return _response(error)
+        return problem_response(error)
 
     @app.exception_handler(HTTPException)
     async def no_route(_: Request, error: HTTPException) -> Response:
         title = str(error.detail).lower().replace(" ", "-")
-        response = _response(
+        response = problem_response(
             RequestRefusedError(error.status_code, title, "See /docs or /openapi.json for what there is.")
         )
         response.headers.update(error.headers or {})
@@ -139,17 +149,10 @@ def _cold(front: Front) -> FastAPI:
 
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> Response:
-        return _response(broken(error))
+        return problem_response(broken(error))
 
     app.openapi = _document(app, front)  # type: ignore[method-assign]
     return app
-
-
-def _response(error: RequestRefusedError) -> Response:
-    headers, body = problem_answer(error, new_request_id())
-    response = Response(body, error.status, media_type=MEDIA_TYPE)
-    response.raw_headers = headers
-    return response
 
 
 def _document(app: FastAPI, front: Front) -> Callable[[], dict[str, Any]]:

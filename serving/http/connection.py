@@ -23,6 +23,7 @@ from serving.http.exchange import ANSWER, RECEIVED, Exchange, Outlet, Refused
 from serving.http.gate import Gate, Phase, headers_too_large, too_many, too_slow
 from serving.http.glance import glance
 from serving.http.problems import problem_bytes
+from serving.http.upgrade import head_without_upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
         self._head_bytes = 0
         self._received_bytes = 0
+        self._framing_bytes = 0
+        self._heads_begun = 0
         self._unread_since: float | None = None
         self._surplus = False
         self._task: asyncio.Task[None] | None = None
@@ -79,17 +82,42 @@ class Connection(HttpToolsProtocol):
         if self._gate.shedder.standing and self._refuse_at_a_glance(data):
             return
         self._received_bytes = len(data)
+        self._framing_bytes += len(data)
+        self._heads_begun = 0
+        began_with_head = self._phase in _BETWEEN_REQUESTS
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # asked for another protocol, answered in this one
+            self._feed(data)
         except httptools.HttpParserError:
             self._end(RequestRefusedError(400, "invalid-http", "This is not HTTP. Check what is sent here."))
             return
-        if self._phase is Phase.HEAD:
+        if self._phase is Phase.HEAD and self._heads_begun <= began_with_head:  # else other requests stand before it
             self._head_bytes += len(data)
-            if self._head_bytes > self._limits.max_header_bytes:
-                self._end(headers_too_large(self._limits.max_header_bytes))
+        limit = self._limits.max_header_bytes
+        if (self._phase is Phase.HEAD and self._head_bytes > limit) or (
+            self._phase is Phase.BODY and self._framing_bytes > limit
+        ):
+            self._end(headers_too_large(limit))
+
+    def _feed(self, data: bytes) -> None:
+        """Parses what was read.
+
+        A request that asks for another protocol is answered in this one (RFC 9110, 7.8), and is read again without that
+        wish: what follows its headers would be the other protocol's for the parser, and is the request's body.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._phase is Phase.LINGER:
+                    return
+                data = data[upgrade.args[0] :]
+                head = head_without_upgrade(
+                    self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+                )
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
+            else:
+                return
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -105,9 +133,27 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._enter(Phase.HEAD)
         self._head_bytes = 0
+        self._heads_begun += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if (
+            self._phase is Phase.HEAD
+        ):  # else it is a trailer: nobody asked for it, and it is no header (RFC 9110, 6.5.1)
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
+        if self._phase is Phase.LINGER:
+            return
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._end(RequestRefusedError(405, "method-not-allowed", "This is no proxy. Send the request itself."))
+            return  # it comes again, see `_feed`
         self._enter(Phase.BODY)
+        self._framing_bytes = 0
         # Sent before the answer to the last one: it waits its turn.
         behind = self.cycle is not None and not self.cycle.response_complete
         limit = self._limits.max_header_bytes
@@ -187,7 +233,7 @@ class Connection(HttpToolsProtocol):
         return exchange
 
     def on_message_complete(self) -> None:
-        if self._phase is Phase.LINGER:
+        if self._phase is Phase.LINGER or self.parser.should_upgrade():
             return
         super().on_message_complete()
         answered = self.cycle is None or self.cycle.response_complete
@@ -236,7 +282,9 @@ class Connection(HttpToolsProtocol):
         close = close or self._gate.drain.requested
         self.cycle = Refused()  # type: ignore[assignment]
         self.server_state.total_requests += 1
-        self.transport.write(problem_bytes(error, request_id, self.server_state.default_headers, close=close))
+        head_only = self._phase is Phase.BODY and self.parser.get_method() == b"HEAD"
+        headers = self.server_state.default_headers
+        self.transport.write(problem_bytes(error, request_id, headers, close=close, head_only=head_only))
         if close:
             self._close()
 
@@ -293,6 +341,8 @@ class Connection(HttpToolsProtocol):
             self._end(too_slow("body", self._limits.body_seconds))
 
     def _enter(self, phase: Phase) -> None:
+        if self._phase is Phase.LINGER:  # which nothing follows, whatever else was sent
+            return
         self._phase = phase
         self._since = self.loop.time()
 

@@ -26,7 +26,7 @@ class Exchange(RequestResponseCycle):
         Args:
             status: HTTP status code.
             headers: Names in lower case, the length of the body among them; values that may stand in a header.
-            body: All of it.
+            body: All of it; HEAD is answered without.
 
         Returns:
             False if the client does not read what it was sent already: it has to be waited for, by `send`.
@@ -41,7 +41,9 @@ class Exchange(RequestResponseCycle):
                 self.keep_alive = False  # the only thing that is said of it is that it closes
             else:
                 parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n", body)
+        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",)
+        if self.scope["method"] != "HEAD":
+            parts.append(body)
         self.response_started = self.response_complete = True
         self.transport.write(b"".join(parts))
         self.message_event.set()

@@ -42,7 +42,9 @@ def problem_answer(error: RequestRefusedError, request_id: str) -> tuple[Headers
     return headers, body
 
 
-def problem_bytes(error: RequestRefusedError, request_id: str, more: Headers, *, close: bool) -> bytes:
+def problem_bytes(
+    error: RequestRefusedError, request_id: str, more: Headers, *, close: bool, head_only: bool = False
+) -> bytes:
     """The whole answer as it goes over the wire, for refusals that no application sees.
 
     Args:
@@ -50,10 +52,11 @@ def problem_bytes(error: RequestRefusedError, request_id: str, more: Headers, *,
         request_id: The client's, or one of ours.
         more: Headers of every answer.
         close: Whether the connection ends with it.
+        head_only: Whether HEAD was asked: the body is left out.
     """
     headers, body = problem_answer(error, request_id)
     parts = [STATUS_LINE[error.status]]
     for name, value in (*more, *headers):
         parts += (name, b": ", value, b"\r\n")
-    parts += (b"connection: close\r\n\r\n" if close else b"\r\n", body)
+    parts += (b"connection: close\r\n\r\n" if close else b"\r\n", b"" if head_only else body)
     return b"".join(parts)

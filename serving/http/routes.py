@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.types import Receive, Scope, Send
 
 from serving.errors import RequestRefusedError
-from serving.http.classify import Classify, ClassifyBatch
+from serving.http.classify import Classify, ClassifyBatch, peer_of
 from serving.http.front import Front
 from serving.http.headers import new_request_id
 from serving.http.problems import problem_answer
@@ -36,7 +36,7 @@ class HotRoutes:
         Returns:
             Whether it was one.
         """
-        error = self._refusal(scope["path"])
+        error = self._refusal(scope)
         if error is None:
             return False
         request_id = new_request_id()
@@ -48,13 +48,16 @@ class HotRoutes:
         await send({"type": "http.response.body", "body": body})
         return True
 
-    def _refusal(self, path: str) -> RequestRefusedError | None:
+    def _refusal(self, scope: Scope) -> RequestRefusedError | None:
+        path = scope["path"]
         if path in self.by_path:
             return RequestRefusedError(405, "method-not-allowed", "Postings are sent with POST.")
         found = _OF_A_MODEL.fullmatch(path)
         if found is not None:
             try:
+                # Which models there are is not for everybody to know.
+                self._front.guard.admit(dict(scope["headers"]), "classify", peer=peer_of(scope), postings=0)
                 self._front.engine.lane(found.group(1))
-            except RequestRefusedError as unknown:
-                return unknown
+            except RequestRefusedError as refusal:
+                return refusal
         return None

@@ -73,7 +73,7 @@ class OpenInferenceRest:
             return await self._infer(scope, headers, receive, call, found[1], found[2] or "")
         if found is None and path not in ("/v2", "/v2/health/live", "/v2/health/ready"):
             raise RequestRefusedError(404, "not-found", f"There is no {path[:128]} in this server's protocol.")
-        _require_method(scope, "GET")
+        _require_method(scope, "GET")  # or HEAD, which comes as GET
         if path == "/v2/health/live":
             return _json({"live": True})
         if path == "/v2/health/ready":

@@ -56,13 +56,15 @@ class Talk:
         self.send(request(body, path, **headers))
         return self.read()
 
-    def read(self) -> Answered:
-        """The next answer."""
+    def read(self, *, head_only: bool = False) -> Answered:
+        """The next answer, to HEAD its head only."""
         while b"\r\n\r\n" not in self._buffer:
             self._fill()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        if head_only:
+            return Answered(int(first.split(" ")[1]), headers, None)
         length = int(headers["content-length"])
         while len(self._buffer) < length:
             self._fill()

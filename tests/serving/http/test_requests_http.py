@@ -62,6 +62,13 @@ def test_json_that_is_too_deep_is_400(serve: Serve, path: str) -> None:
     assert client.post(path, content=b"[" * 100_000).status_code == 400
 
 
+def test_strings_that_are_never_closed_are_read_once(serve: Serve) -> None:
+    client = serve().client
+    for body in (b"[]" * 20 + b'"' + b'\\"' * 100_000, b"[]" * 20 + b'"\\', b"[" * 16 + b'"[[[\\'):
+        response = client.post("/v1/classify", content=body)
+        assert (response.status_code, response.json()["title"]) == (400, "invalid-json")
+
+
 def test_brackets_in_a_text_are_no_depth(serve: Serve, posting: Posting) -> None:
     client = serve().client
     text = 'a "quoted" \\ [[[[[[[[[[[[[[[[[[[[[[ {{{{{{{{{{{{{{{{{{{ word and one more'
@@ -87,6 +94,27 @@ def test_a_key_is_asked_for_and_its_scope_and_rate_hold(serve: Serve, posting: P
     assert int(limited.headers["retry-after"]) >= 1
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/"):
         assert client.get(path, headers={"Authorization": ""}).status_code == 200, path
+
+
+def test_who_has_no_key_does_not_learn_which_models_there_are(serve: Serve) -> None:
+    client = serve(access=AccessSettings(required=True, api_key=SecretStr(KEY))).client
+    nobody = client.post("/v1/models/other/classify", content=b"{}")
+    assert (nobody.status_code, "posting-classifier" in nobody.text) == (401, False)
+    known = client.post("/v1/models/other/classify", content=b"{}", headers={"Authorization": f"Bearer {KEY}"})
+    assert (known.status_code, "posting-classifier" in known.text) == (404, True)
+
+
+def test_every_refusal_is_counted(serve: Serve) -> None:
+    client = serve(access=AccessSettings(required=True, api_key=SecretStr(KEY))).client
+    for method, path in (("GET", "/v1/models"), ("GET", "/v1/nothing"), ("POST", "/healthz"), ("GET", "/v1/classify")):
+        assert client.request(method, path).is_client_error
+    counted = client.get("/metrics").text
+    for status, reason, times in (
+        ("401", "unauthenticated", 1),
+        ("404", "not-found", 1),
+        ("405", "method-not-allowed", 2),
+    ):
+        assert f'plumbline_requests_total{{model="",reason="{reason}",status="{status}"}} {times}.0' in counted
 
 
 def test_a_wrong_method_says_which_is_right(serve: Serve) -> None:
