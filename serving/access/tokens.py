@@ -20,6 +20,7 @@ from serving.access.client import ALL_SCOPES
 _REMEMBERED = 4096
 _FETCH_SECONDS = 10.0
 _LONGEST = 8192
+_LONGEST_SUBJECT = 128
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +36,14 @@ class Verified:
     scopes: frozenset[Scope]
     expires: float
     """Seconds since 1970."""
+
+
+def _short(subject: str) -> str:
+    """The subject, or where it is too long for the log its beginning and a hash that tells it from others."""
+    if len(subject) <= _LONGEST_SUBJECT:
+        return subject
+    digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{subject[: _LONGEST_SUBJECT - len(digest) - 1]}~{digest}"
 
 
 class Tokens:
@@ -95,11 +104,14 @@ class Tokens:
                 leeway=settings.leeway_seconds,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
+            expires = float(claims["exp"])
         except jwt.PyJWTError as error:
             raise InvalidTokenError(str(error)) from error
+        except (OverflowError, ValueError, TypeError) as error:
+            raise InvalidTokenError("its times are no times") from error
         granted = str(claims.get("scope", "")).split()
         scopes = frozenset(scope for scope in ALL_SCOPES if f"{settings.scope_prefix}{scope}" in granted)
-        return Verified(str(claims["sub"])[:128], scopes, float(claims["exp"]))
+        return Verified(_short(str(claims["sub"])), scopes, expires)
 
     def _key_of(self, token: str) -> jwt.PyJWK:
         wanted = jwt.get_unverified_header(token).get("kid")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import socket
 import sys
 import threading
@@ -28,6 +29,8 @@ _SEND_SECONDS = 1.0
 _FIELDS = ("request_id", "trace_id", "status", "reason", "model", "version", "client", "suppressed")
 """What `logging`'s `extra` may bring."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: `time`, `level`, `logger`, `message`, `exception`, and the request's fields."""
@@ -46,11 +49,22 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class TextFormatter(logging.Formatter):
+    """A record as one line of text, and its exception below it. What a client sent makes no line of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line, with control characters escaped."""
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().formatMessage(record))
+
+
 def formatter(settings: TelemetrySettings) -> logging.Formatter:
     """The form that is set."""
     if settings.logs == "json":
         return JsonFormatter()
-    return logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return TextFormatter()
 
 
 class SocketHandler(logging.Handler):

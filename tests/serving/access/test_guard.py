@@ -238,11 +238,24 @@ def test_a_token_brings_its_subject_and_scopes(issuer: dict[str, Any], signing: 
     verifying.close()
 
 
+def test_long_subjects_stay_different_clients(issuer: dict[str, Any], signing: rsa.RSAPrivateKey) -> None:
+    verifying = guard(tokens=issuer)
+    subjects = ("s" * 128, "s" * 129, "s" * 5000, "s" * 128 + "\ud800")
+    clients = [verifying.admit(bearer(token(signing, sub=subject)), "classify") for subject in subjects]
+    assert len({client.id for client in clients}) == len({client.bucket for client in clients}) == len(subjects)
+    assert all(len(client.id) <= len("token:") + 128 for client in clients)
+    verifying.close()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"exp": 1},
         {"exp": None},
+        {"exp": 10**400},
+        {"exp": float("inf")},
+        {"nbf": 10**400},
+        {"iat": float("-inf")},
         {"sub": None},
         {"aud": "another"},
         {"iss": "https://another.example"},

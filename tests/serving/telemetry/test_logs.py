@@ -59,6 +59,18 @@ def test_text_and_levels(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.endswith("WARNING plumbline.x: loud")
 
 
+def test_what_a_client_sent_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(TelemetrySettings(logs="text"), None)
+    sent = "a\n2026-01-01 00:00:00 ERROR serving: forged \x1b[31m \u2028 ü"
+    try:
+        int(sent)
+    except ValueError:
+        logging.getLogger("serving.requests").exception("refused: %s", sent)
+    first, *trace = capsys.readouterr().err.splitlines()
+    assert first.endswith(r"refused: a\n2026-01-01 00:00:00 ERROR serving: forged \x1b[31m \u2028 ü")
+    assert trace[0].startswith("Traceback")
+
+
 def test_lines_come_out_of_the_commands_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     relay = LogRelay(tmp_path / "log.sock")
     configure(TelemetrySettings(), tmp_path / "log.sock")
