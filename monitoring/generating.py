@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from plumbline.cli.output import JsonOption, print_rows
 from plumbline.errors import UserError
+from plumbline.faults import first, shown, wanted
 from plumbline.settings import load_settings
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; made if it is not there.")]
@@ -53,8 +54,9 @@ def rules(
     try:
         chosen = Parameters(**given)
     except ValidationError as error:
-        found = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise UserError(f"The rules cannot be written so: {found}.") from error
+        fault = first(error)
+        option = str(fault["loc"][0]).removesuffix("_seconds").removesuffix("s").replace("_", "-")
+        raise UserError(f"--{option} has a wrong value{shown(fault['input'])}: {wanted(fault)}.") from error
     files = write_rules(out, chosen if parameters else None, settings.monitoring.runbook_base_url)
     if on_one_machine:
         files.append(out / laptop.CONFIG_FILE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plumbline.errors import MissingInputError, UserError
+from plumbline.faults import explain
 
 DEFAULT_POLICY = "default"
 
@@ -103,17 +103,16 @@ def load_policy(name_or_path: str) -> DriftPolicy:
         MissingInputError: There is no such policy or file.
         UserError: A key is unknown (the nearest valid one is named) or a value is wrong.
     """
-    text = _read(name_or_path)
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"The drift policy {name_or_path} is not YAML: {error}") from error
+        content = yaml.safe_load(_read(name_or_path))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar lacks
+        raise UserError(f"The drift policy {name_or_path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise UserError(f"The drift policy {name_or_path} is not a mapping of keys to values.")
     try:
         return DriftPolicy.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"The drift policy {name_or_path} cannot be used: {_explain(error)}") from error
+        raise UserError(f"The drift policy {name_or_path} cannot be used: {explain(error, DriftPolicy)}") from error
 
 
 def policy_names() -> list[str]:
@@ -131,22 +130,3 @@ def _read(name_or_path: str) -> str:
             f"There is no drift policy {name_or_path}: give a YAML file, or one of {', '.join(policy_names())}."
         )
     return path.read_text(encoding="utf-8")
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), _keys(first["loc"][:-1]), n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" Valid keys: {', '.join(_keys(first['loc'][:-1]))}."
-        return f"there is no key {path}.{hint}"
-    return f"{path} has a wrong value ({first.get('input')!r}): {first['msg']}."
-
-
-def _keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = DriftPolicy
-    for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return list(model.model_fields)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from plumbline.data.contract import PostingRequest
 from plumbline.data.masking import mask_text
+from plumbline.faults import wanted
 from serving.errors import RequestRefusedError
 
 _validate_json = PostingRequest.__pydantic_validator__.validate_json
@@ -178,7 +179,7 @@ def _faults(error: ValidationError, prefix: str) -> list[tuple[str, str]]:
     if error.error_count() > _MOST_FAULTS:
         return [(f"{prefix}(body)", f"{error.error_count()} faults, most of them unknown fields")]
     return [
-        (prefix + (".".join(_short(str(part)) for part in fault["loc"]) or "(body)"), fault["msg"])
+        (prefix + (".".join(_short(str(part)) for part in fault["loc"]) or "(body)"), wanted(fault))
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 

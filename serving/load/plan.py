@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from plumbline.errors import MissingInputError, UserError
+from plumbline.faults import explain
 from serving.load.arrivals import Arrivals, Segment
 
 _Rate = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -99,7 +99,6 @@ class Spikes(_Strict):
 
 
 Phase = Annotated[Constant | Ramp | Steps | Spikes, Field(discriminator="kind")]
-_KINDS: dict[str, type[_Strict]] = {"constant": Constant, "ramp": Ramp, "steps": Steps, "spikes": Spikes}
 
 
 class LoadPlan(_Strict):
@@ -149,8 +148,8 @@ def load_plan(path: Path) -> LoadPlan:
         raise MissingInputError(f"There is no load plan {path}: give a YAML file. `plumbline load schema` says how.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"The load plan {path} is not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar lacks
+        raise UserError(f"The load plan {path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):
         raise UserError(f"The load plan {path} is not a mapping of keys to values.")
     return parse_plan(content, what=f"The load plan {path}")
@@ -169,18 +168,4 @@ def parse_plan(content: dict[str, Any], *, what: str) -> LoadPlan:
     try:
         return LoadPlan.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{what} cannot be used: {_explain(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    # A misspelt key is also a missing one: the first says more.
-    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in first["loc"]) or "it"
-    if first["type"] == "extra_forbidden":
-        # Inside a phase the location is ("phases", number, kind, key).
-        model = _KINDS[str(first["loc"][2])] if len(first["loc"]) > 3 else LoadPlan
-        near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" Valid keys: {', '.join(model.model_fields)}."
-        return f"there is no key {path}.{hint}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}." if isinstance(first["input"], dict) else f"{path} is {first['input']!r}: {message}."
+        raise UserError(f"{what} cannot be used: {explain(error, LoadPlan)}") from error

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from plumbline.data.contract import PostingRequest
+from plumbline.faults import wanted
 from serving.engine.intake import prepare
 from serving.errors import RequestRefusedError
 from serving.oip.tensors import BYTES, FP64, InputTensor, invalid
@@ -147,7 +148,7 @@ def _faults(error: ValidationError, row: int, *, document: bool) -> list[tuple[s
             name = f"{prefix}.{name}"
         else:
             name = f"{name}[{row}]"
-        faults.append((name, fault["msg"]))
+        faults.append((name, wanted(fault)))
     return faults
 
 

@@ -24,9 +24,10 @@ def test_every_policy_that_comes_along_is_valid() -> None:
         ("name: x\ncolumns: {categorial: [board]}\n", "Did you mean categorical"),
         ("name: x\ncolumns: {}\nfloors: {distributon: 0.1}\n", "Did you mean distribution"),
         ("name: x\ncolumns: {}\nfalse_alarm_rate: 2\n", "false_alarm_rate has a wrong value"),
-        ("columns: {}\n", "name has a wrong value"),
+        ("columns: {}\n", "the key name is missing"),
         ("- a\n- b\n", "not a mapping"),
         ("name: [x\n", "not YAML"),
+        ("name: 2026-02-31\n", "not YAML"),
     ],
 )
 def test_a_wrong_policy_is_refused_with_the_nearest_key(tmp_path: Path, text: str, message: str) -> None:

@@ -55,6 +55,7 @@ def test_another_home_helps(tmp_path: Path) -> None:
             b"serving:\n  prt: 1\n",
             "plumbline.yaml: serving.prt is not a setting of Plumbline. Did you mean serving.port?",
         ),
+        (b"serving: [1]\n", "plumbline.yaml: serving has a wrong value: it should be a mapping of keys to values."),
         (b"serving:\n  port: many\n", "plumbline.yaml: serving.port has a wrong value ('many')"),
         (b"model:\n  runtime:\n    treads: 1\n", "plumbline.yaml: model.runtime.treads is not a setting"),
     ],
@@ -69,6 +70,32 @@ def test_a_settings_file_that_cannot_be_used(tmp_path: Path, content: bytes | st
     assert str(file) in said
     assert sentence in said
     assert "PLUMBLINE_SERVING" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "sentence"),
+    [
+        ("data ingest --data {data} --mapping {file}", "", "it should be a mapping of keys to values."),
+        ("data ingest --data {data} --mapping {file}", "fields: 2026-02-31", "is not YAML: day is out of range"),
+        ("data validate --data {data} --mapping {file}", "fields: [1, 2]",
+         "fields has a wrong value: it should be a mapping of keys to values."),
+        ("data validate --data {data} --mapping {file}", "fields: {posting_id: a, event_timestamp: b, board: c, "
+         "title: d, description: e, collected_at: {constant: 2026-01-01 10:00:00}}",
+         "fields.collected_at.constant has a wrong value (2026-01-01 10:00:00): it should be a time with its zone"),
+        ("monitor policy --policy {file}", "colums: {}", "the key colums does not exist. Did you mean columns?"),
+        ("monitor policy --policy {file}", "name: 2026-02-31", "is not YAML: day is out of range"),
+        ("load run --plan {file}", "phases: [1]",
+         "phases.0 has a wrong value (1): it should be a mapping of keys to values."),
+        ("load run --plan {file}", "phases: 2026-02-31", "is not YAML: day is out of range"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used(tmp_path: Path, command: str, content: str, sentence: str) -> None:
+    file, data = tmp_path / "file.yaml", tmp_path / "data.csv"
+    file.write_text(content)
+    data.write_text("id\n1\n")
+    said = one_sentence(plumbline(*command.format(file=file, data=data).split(), env={"PLUMBLINE_HOME": tmp_path}))
+    assert str(file) in said
+    assert sentence in said
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,21 @@ def test_what_is_no_alert_takes_no_other_with_it(client: TestClient, odd: Any) -
     assert "cannot be read" in answers[0]["why"]
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"[]", "version 4: it should be a mapping of keys to values."),
+        (b"{}", "version 4: alerts: it is missing."),
+        (b'{"alerts": {}}', "version 4: alerts: it should be a list."),
+        (b'{"alerts": [], "version": "3"}', "version 4: version: it should be '4'."),
+    ],
+)
+def test_what_is_no_delivery_is_refused_with_what_it_should_be(client: TestClient, body: bytes, sentence: str) -> None:
+    answer = client.post(URL, content=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith(sentence)
+
+
 def test_every_answer_says_why(client: TestClient) -> None:
     asked = [
         _alert("a"),

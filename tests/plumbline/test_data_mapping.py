@@ -299,7 +299,7 @@ def test_files_that_are_no_mappings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="not YAML"):
         load_mapping(tmp_path / "broken.yaml")
     (tmp_path / "list.yaml").write_text("- a\n")
-    with pytest.raises(MappingError, match="the mapping has a wrong value"):
+    with pytest.raises(MappingError, match="should be a mapping of keys to values"):
         load_mapping(tmp_path / "list.yaml")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from plumbline.alerts.webhook import Alert, Labels
 from plumbline.errors import UserError
+from plumbline.faults import wanted
 
 MOST_ALERTS = 10_000
 _LONGEST = 200
@@ -124,6 +125,6 @@ def _text(value: Any) -> str:
 
 
 def _faults(error: ValidationError) -> str:
-    found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
+    found = [": ".join(filter(None, (".".join(map(str, each["loc"])), wanted(each)))) for each in error.errors()]
     more = f"; and {len(found) - _FAULTS_TOLD} more" if len(found) > _FAULTS_TOLD else ""
     return printable("; ".join(each[:_LONGEST] for each in found[:_FAULTS_TOLD]) + more)

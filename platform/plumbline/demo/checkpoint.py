@@ -9,6 +9,7 @@ from typing import Any
 
 from plumbline.demo.options import DemoOptions
 from plumbline.errors import IntegrityError, MissingInputError, UserError
+from plumbline.faults import reason
 from plumbline.files import atomic_write
 
 _FILE = "demo.json"
@@ -61,7 +62,7 @@ def load_checkpoint(home: Path, given: DemoOptions) -> Checkpoint:
         content = json.loads(path.read_text(encoding="utf-8"))
         checkpoint = Checkpoint(**{**content, "options": DemoOptions.model_validate(content["options"])})
     except (ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(f"{path} is damaged ({error}). Run the demo without --resume.") from error
+        raise IntegrityError(f"{path} is damaged ({reason(error)}). Run the demo without --resume.") from error
     asked, kept, usual = given.model_dump(), checkpoint.options.model_dump(), DemoOptions().model_dump()
     other = [name for name in asked if name != "out" and asked[name] not in (kept[name], usual[name])]
     if other:

@@ -18,6 +18,7 @@ from feast.errors import FeastError, FeastObjectNotFoundException
 
 from plumbline import paths
 from plumbline.errors import DependencyError, MissingInputError, SettingsError
+from plumbline.faults import reason
 from plumbline.features.duckdb_offline import OFFLINE_STORE
 from plumbline.features.views import views_dir
 from plumbline.settings import Settings
@@ -130,7 +131,7 @@ def _open(project: str, registry: dict[str, Any], online: dict[str, Any], views:
         _ = store.registry
     except (ValidationError, ValueError, FeastError) as error:
         raise SettingsError(
-            f"Feast does not accept features.online_store or features.registry_url: {error}. "
+            f"Feast does not accept features.online_store or features.registry_url ({reason(error)}). "
             "See Feast's reference of online stores for the keys of each type."
         ) from error
     except OperationalError as error:

@@ -16,6 +16,7 @@ from safetensors.numpy import save as save_arrays
 
 from plumbline import __version__
 from plumbline.errors import IntegrityError, MissingInputError
+from plumbline.faults import reason
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.network import PostingNetwork
 from plumbline.model.ngrams import NGRAMS_VERSION
@@ -95,7 +96,7 @@ def read(path: Path) -> Parts:
         return _parts(config, arrays)
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
         raise IntegrityError(
-            f"The model in {path} is damaged ({type(error).__name__}: {error}). Fetch it again, or train a new one."
+            f"The model in {path} is damaged ({reason(error)}). Fetch it again, or train a new one."
         ) from error
 
 

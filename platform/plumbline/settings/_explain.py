@@ -14,6 +14,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from plumbline.faults import first, keys_of, shown, wanted
+
 PREFIX = "PLUMBLINE_"
 SET = "--set"
 Keys = tuple[str, ...]
@@ -35,8 +37,8 @@ def explain(error: ValidationError, root: type[BaseModel], sources: Sequence[Sou
         root: Class of all settings.
         sources: Where they were written, the one that wins first.
     """
-    first = error.errors()[0]
-    keys = tuple(str(part) for part in first["loc"])
+    fault = first(error)
+    keys = keys_of(fault, root)
     variable = variable_of(keys)
     writers = _writers(keys, sources)
     if variable in (name.upper() for name in writers):
@@ -45,11 +47,13 @@ def explain(error: ValidationError, root: type[BaseModel], sources: Sequence[Sou
         subject, spell = f"{SET} {_path(keys)}", _path
     else:
         subject, spell = f"{', '.join(writers) or 'The settings'}: {_path(keys)}", _path
-    if first["type"] == "extra_forbidden":
+    if fault["type"] == "extra_forbidden":
         near = _nearest(keys, list(setting_paths(root)))
         hint = "" if near is None else f" Did you mean {spell(near)}?"
         return f"{subject} is not a setting of Plumbline.{hint}"
-    return f"{subject} has a wrong value{_shown(keys, first.get('input'))}: {first['msg']}."
+    if fault["type"] == "missing":
+        return f"{subject} is missing."
+    return f"{subject} has a wrong value{_shown(keys, fault.get('input'))}: {wanted(fault)}."
 
 
 def variables(names: Iterable[str]) -> list[Source]:
@@ -152,6 +156,4 @@ _SECRET = re.compile(r"key|secret|password|token|credential", re.IGNORECASE)
 
 def _shown(keys: Keys, value: object) -> str:
     """The value in brackets; nothing of a group, which may hold a secret, nor of what may be one."""
-    if (keys and _SECRET.search(keys[-1])) or not isinstance(value, str | int | float | None):
-        return ""
-    return f" ({value!r})"
+    return "" if keys and _SECRET.search(keys[-1]) else shown(value)

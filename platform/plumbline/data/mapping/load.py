@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from plumbline.data.contract import POSTING_COLUMNS
-from plumbline.data.mapping import model
 from plumbline.data.mapping.model import Fields, Mapping
 from plumbline.data.reading import FileSource
 from plumbline.errors import MappingError, MissingInputError
+from plumbline.faults import explain
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -28,8 +28,8 @@ def load_mapping(path: Path) -> Mapping:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingInputError(f"{path} is not a file. Check the path of the mapping.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MappingError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that the calendar lacks
+        raise MappingError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
     return parse_mapping(content, str(path))
 
 
@@ -56,7 +56,7 @@ def parse_mapping(content: Any, origin: str) -> Mapping:
     try:
         return Mapping.model_validate(content)
     except ValidationError as error:
-        raise MappingError(f"{origin}: {_explain(error)}") from error
+        raise MappingError(f"{origin}: {explain(error, Mapping)}") from error
 
 
 def contract_mapping(columns: Sequence[str]) -> Mapping:
@@ -84,48 +84,3 @@ def nearest(name: str, choices: Sequence[str]) -> str | None:
     """The choice that looks most like a name, or None."""
     found = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
     return found[0] if found else None
-
-
-def _explain(error: ValidationError) -> str:
-    # A misspelt key is also a missing one; its spelling is what the reader wants to know.
-    errors = error.errors()
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    path = [str(part) for part in first["loc"]]
-    where = ".".join(path) or "the mapping"
-    if first["type"] == "extra_forbidden":
-        near = nearest(path[-1], _keys_at(path[:-1]))
-        hint = f" Did you mean {near}?" if near else ""
-        return f"the key {where} does not exist.{hint}"
-    if first["type"] == "missing":
-        return f"the key {where} is missing."
-    return f"{where} has a wrong value: {first['msg'].removeprefix('Value error, ')}."
-
-
-def _keys_at(path: Sequence[str]) -> list[str]:
-    """Valid keys of the model that lies at a path of the mapping."""
-    current: type[BaseModel] = Mapping
-    for part in path:
-        if part.isdigit():
-            continue
-        field = current.model_fields.get(part)
-        inner = (
-            None if field is None else next((each for each in _MODELS if each.__name__ in str(field.annotation)), None)
-        )
-        if inner is None:
-            return []
-        current = inner
-    return list(current.model_fields)
-
-
-_MODELS: tuple[type[BaseModel], ...] = (
-    model.TextField,
-    model.IdField,
-    model.TimeField,
-    model.NumberField,
-    model.SalaryField,
-    model.LabelField,
-    model.LabelTerms,
-    model.ValueRule,
-    model.Sequence,
-    model.Fields,
-)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from plumbline import __version__
 from plumbline.errors import IntegrityError, MissingInputError
+from plumbline.faults import reason
 from plumbline.features.schema import FeatureSpec
 from plumbline.model.protocol import CLASS_KEY, CONFIG_FILE
 from plumbline.model.structured import FeatureEncoder
@@ -94,7 +95,7 @@ def read(path: Path) -> Parts:
         return _parts(config, weights, (path / TOKENIZER_FILE).read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
         raise IntegrityError(
-            f"The model in {path} is damaged ({type(error).__name__}: {error}). Fetch it again, or train a new one."
+            f"The model in {path} is damaged ({reason(error)}). Fetch it again, or train a new one."
         ) from error
 
 
