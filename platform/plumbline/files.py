@@ -14,6 +14,19 @@ INCOMING = ".incoming-"
 _KEPT_OF_NAME = 60
 
 
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or else the first above it that is there, as far as that can be seen."""
+    return next((each for each in (path, *path.parents) if _is_there(each)), Path(path.anchor))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # `exists` would raise some: a name that is too long, a folder that is closed to us
+        return False
+    return True
+
+
 @contextmanager
 def atomic_write(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """Gives a new path in the target's folder to write to, and renames it to the target after the block.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -35,6 +36,31 @@ def one_sentence(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
 def test_a_home_that_cannot_be_written_to(tmp_path: Path, home: str, command: tuple[str, ...]) -> None:
     wrong = {"PLUMBLINE_HOME": home}
     assert "PLUMBLINE_HOME" in one_sentence(plumbline(*command, env=wrong, cwd=tmp_path))
+
+
+@pytest.mark.parametrize("below", ["", "/home"])
+@pytest.mark.parametrize(
+    "command", [("status",), ("monitor", "history"), ("data", "snapshots"), ("demo",)], ids=" ".join
+)
+def test_a_home_that_is_a_file(tmp_path: Path, below: str, command: tuple[str, ...]) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    said = one_sentence(plumbline(*command, env={"PLUMBLINE_HOME": f"{file}{below}"}, cwd=tmp_path))
+    assert said.endswith(f"cannot be a folder: {file} is a file. Point PLUMBLINE_HOME to another.")
+
+
+def test_a_home_that_is_a_file_is_a_finding_of_the_doctor(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    done = plumbline("doctor", "--json", env={"PLUMBLINE_HOME": file})
+    assert done.returncode == 2
+    [home] = [finding for finding in json.loads(done.stdout)["rows"] if finding["check"] == "home"]
+    assert (home["verdict"], "PLUMBLINE_HOME" in home["advice"]) == ("problem", True)
+
+
+def test_a_home_whose_name_no_disk_takes(tmp_path: Path) -> None:
+    said = one_sentence(plumbline("models", "list", env={"PLUMBLINE_HOME": tmp_path / ("x" * 300)}))
+    assert "cannot be used (File name too long)" in said
 
 
 def test_another_home_helps(tmp_path: Path) -> None:

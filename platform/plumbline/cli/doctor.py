@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
@@ -19,6 +18,7 @@ from plumbline.cli.output import JsonOption, print_rows
 from plumbline.cluster.finding import Finding
 from plumbline.cluster.fitness import LITE_CPUS, LITE_GIB, examine
 from plumbline.errors import UserError
+from plumbline.files import nearest_existing
 from plumbline.process.ports import port_is_free
 from plumbline.settings import Settings, load_settings
 from plumbline.system import usable_cores
@@ -88,7 +88,7 @@ def _memory(_: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = _nearest_existing(settings.home)
+    folder = nearest_existing(settings.home)
     free = shutil.disk_usage(folder).free / _GIB
     good = free >= DISK_NEEDED_GIB
     advice = "" if good else f"Free {DISK_NEEDED_GIB:.0f} GiB there, or set PLUMBLINE_HOME to another disk."
@@ -96,8 +96,8 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _home(settings: Settings) -> Finding:
-    folder = _nearest_existing(settings.home)
-    good = os.access(folder, os.W_OK)
+    folder = nearest_existing(settings.home)
+    good = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     advice = "" if good else "Set PLUMBLINE_HOME to a folder that you may write to."
     return Finding("home", "ok" if good else "problem", str(settings.home), advice)
 
@@ -131,12 +131,6 @@ def _versions() -> list[Finding]:
         found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in libraries)
         findings.append(Finding(part, "ok", found, ""))
     return findings
-
-
-def _nearest_existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 _CHECKS: tuple[Callable[[Settings], Finding], ...] = (

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plumbline.errors import DiskFullError, PlumblineError, UserError
+from plumbline.files import nearest_existing
 
 
 class StoppedError(PlumblineError):
@@ -42,6 +43,17 @@ def explained(error: BaseException, home: Path | None) -> PlumblineError | None:
     return None if sentence is None else UserError(sentence)
 
 
+def require_home(home: Path) -> None:
+    """Refuses a home that is a file, or lies below one, before a command that only reads takes it for an empty one.
+
+    Raises:
+        UserError: It is none that could be a folder.
+    """
+    place = nearest_existing(home)
+    if not place.is_dir():
+        raise UserError(f"The home {home} cannot be a folder: {place} is a file. Point PLUMBLINE_HOME to another.")
+
+
 OUTPUT_CLOSED = "Standard output was closed before everything was written."
 
 
@@ -58,6 +70,9 @@ def _of_a_path(denied: OSError | None, database: sqlite3.Error | None, home: Pat
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT))
 _OF_DEFECTS = frozenset((errno.EEXIST, errno.ENOENT))
 """A path that is missing or in the way counts only where it is the home's fault, or that of an argument."""
+_DENIED = _OF_DEFECTS | {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG
+}  # fmt: skip
 
 
 def _was_given(error: OSError) -> bool:
@@ -69,9 +84,7 @@ def _was_given(error: OSError) -> bool:
 
 def _unwritable(home: Path) -> str | None:
     """Why nothing can be written below the home, found out by trying; None: it can."""
-    place = home
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = nearest_existing(home)
     try:
         with tempfile.TemporaryFile(dir=place):
             return None

@@ -22,7 +22,7 @@ from plumbline import __version__
 from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
 from plumbline.cli.extras import missing_extra
-from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained
+from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained, require_home
 from plumbline.cli.output import examples, sign_of_life
 from plumbline.cli.status import status
 from plumbline.errors import PlumblineError, UserError
@@ -70,8 +70,10 @@ def main() -> None:
     try:
         require_supported()
         _prepare_children()
-        if _called(sys.argv[1:]):
-            load_settings()
+        if called := _called(sys.argv[1:]):
+            home = load_settings().home
+            if called != "doctor":  # to it, a home that is none is one finding of many
+                require_home(home)
         try:
             with _sign_of_life(sys.argv[1:]):
                 build_app(sys.argv[1:])(prog_name="plumbline")
