@@ -36,7 +36,10 @@ def build_views(
     """
     grid = timedelta(hours=settings.features.grid_hours)
     if postings.empty:
-        raise MissingInputError("There are no postings to compute features from. Ingest some first.")
+        raise MissingInputError(
+            "There are no postings to compute features from. Run `plumbline data ingest --generate`, or with a file "
+            "of your own, first."
+        )
     until = until or _after_everything(postings, grid)
     if not (postings["event_timestamp"] < until).any():
         raise MissingInputError(

@@ -152,7 +152,9 @@ class Tokens:
         settings = self._settings
         if settings.jwks_file is not None:
             if not settings.jwks_file.is_file():
-                raise MissingInputError(f"serving.access.tokens.jwks_file names {settings.jwks_file}: no such file.")
+                raise MissingInputError(
+                    f"serving.access.tokens.jwks_file names {settings.jwks_file}: no such file. Correct the path."
+                )
             return settings.jwks_file.read_text(encoding="utf-8")
         assert settings.jwks_url is not None
         try:

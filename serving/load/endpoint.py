@@ -74,7 +74,7 @@ def _split(line: str) -> tuple[str, str]:
 
 def _key_in(path: Path) -> str:
     if not path.is_file():
-        raise MissingInputError(f"There is no file {path} with an API key.")
+        raise MissingInputError(f"There is no file {path} with an API key. Correct its path.")
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or not lines[0].strip():
         raise UserError(f"The first line of {path} is empty: it should be the API key.")

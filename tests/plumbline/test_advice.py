@@ -63,6 +63,7 @@ CASES = [
          "monitor weekly --start 2026-01-05 --end 2026-02-02 {0}"),
     Case("monitor policy --policy none", r"one of (\w+)", "monitor policy --policy {0}", whole=True),
     Case("data ingest", r"or (--generate)", "data ingest {0} --rows 200 --weeks 4", whole=True),
+    Case("data quarantine refused-0", r"`plumbline (data quarantine --refused)`", "{0}", whole=True),
     Case("data show", r"`plumbline (data ingest --generate)`", "{0} --rows 200 --weeks 4", whole=True),
     *(
         Case("data generate --rows 50 --weeks 2 --out {tmp}/x.foo", rf"(\{ending})[,.]",

@@ -171,6 +171,9 @@ def test_what_cannot_be_used_is_one_sentence_and_exit_code_2(plumbline: Shell, t
     )
     assert "no mapping says" in plumbline.refusal("validate", "--data", str(bad))
     assert "There is no snapshot" in plumbline.refusal("show", "0123456789")
+    for unknown in ("0123456789", "0" * 64):
+        assert "`plumbline data snapshots`" in plumbline.refusal("quarantine", unknown)
+    assert "`plumbline data quarantine --refused`" in plumbline.refusal("quarantine", "refused-0")
 
 
 def test_a_dirty_batch_is_refused_and_can_be_looked_at(plumbline: Shell, tmp_path: Path) -> None:
@@ -184,4 +187,5 @@ def test_a_dirty_batch_is_refused_and_can_be_looked_at(plumbline: Shell, tmp_pat
     assert "3 of 4 rows break the contract (75.0%, tolerated 10.0%): title: missing (3)" in sentence
     name = sentence.rpartition("data quarantine ")[2].rstrip("`.")
     assert [row["line"] for row in plumbline.json("quarantine", name)["rows"]] == [2, 3, 4]
+    assert {"name": name, "rows": 3} in plumbline.json("quarantine", "--refused")["rows"]
     assert "title: missing (3)" in plumbline.refusal("validate", "--data", str(path))

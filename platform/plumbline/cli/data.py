@@ -254,21 +254,26 @@ def show(
     )
 
 
-@app.command(epilog=examples("plumbline data quarantine latest --limit 20"))
+@app.command(epilog=examples("plumbline data quarantine latest --limit 20", "plumbline data quarantine --refused"))
 def quarantine(
     snapshot: Annotated[str, typer.Argument(help="Snapshot, or the name that a refused batch was given.")] = "latest",
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
+    refused: Annotated[bool, typer.Option("--refused", help="List the refused batches instead.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows the rows that were kept out: line of the source, field, reason, and the row itself, masked."""
     from collections import Counter
 
-    from plumbline.data.quarantine import REFUSED, read_quarantine
+    from plumbline.data.quarantine import REFUSED, read_quarantine, refused_batches
     from plumbline.data.snapshot import SnapshotStore
     from plumbline.storage import open_store
 
     store = open_store(load_settings())
-    name = snapshot if snapshot.startswith(REFUSED) else SnapshotStore(store).resolve(snapshot)
+    if refused:
+        batches = [{"name": name, "rows": len(read_quarantine(store, name))} for name in refused_batches(store)]
+        print_rows(batches, as_json=as_json, title="Refused batches")
+        return
+    name = snapshot if snapshot.startswith(REFUSED) else SnapshotStore(store).get(snapshot).id
     rows = read_quarantine(store, name)
     reasons = Counter(f"{row['field']}: {row['reason']}" for row in rows)
     if as_json:

@@ -129,7 +129,10 @@ def card(which: WhichArgument, as_json: JsonOption = False) -> None:
 
     loaded = ModelRegistry(load_settings()).fetch(which)
     if loaded.card is None:
-        raise MissingInputError(f"Version {loaded.version} was registered without a card.")
+        raise MissingInputError(
+            f"Version {loaded.version} was registered without a card. `plumbline models show {loaded.version}` says "
+            "what is known of it."
+        )
     text = loaded.card.read_text(encoding="utf-8")
     if as_json:
         print_json({"version": loaded.version, "card": text})

@@ -70,7 +70,9 @@ def _model(settings: Settings, name: str) -> tuple[Path, str | None, str | None]
     if (folder / CONFIG_FILE).is_file():
         return folder, None, None
     if folder.is_dir():
-        raise MissingInputError(f"There is no model in {folder}: {CONFIG_FILE} is missing.")
+        raise MissingInputError(
+            f"There is no model in {folder}: {CONFIG_FILE} is missing. Name a trained one's folder."
+        )
     from plumbline.registry.models import ModelRegistry
 
     loaded = ModelRegistry(settings).fetch(name)

@@ -65,6 +65,13 @@ class Quarantine:
         return value if value is None or keep else mask_text(value)
 
 
+def refused_batches(store: ObjectStore) -> list[str]:
+    """Names under which the rows of refused batches are kept."""
+    before, after = quarantine_key(REFUSED).split(REFUSED)
+    keys = store.list(f"{before}{REFUSED}")
+    return [key.removeprefix(before).removesuffix(after) for key in keys]
+
+
 def read_quarantine(store: ObjectStore, name: str) -> list[dict[str, Any]]:
     """The rows that were kept out of a snapshot or a refused batch; none where the batch was clean.
 
@@ -73,6 +80,8 @@ def read_quarantine(store: ObjectStore, name: str) -> list[dict[str, Any]]:
     """
     if not store.exists(quarantine_key(name)):
         if name.startswith(REFUSED):
-            raise MissingInputError(f"There is no quarantine {name}.")
+            raise MissingInputError(
+                f"There is no quarantine {name}. `plumbline data quarantine --refused` lists those of refused batches."
+            )
         return []
     return [json.loads(line) for line in store.get(quarantine_key(name)).splitlines()]

@@ -59,7 +59,10 @@ def check_parity(
     """
     built = built_views(settings)
     if postings.empty:
-        raise MissingInputError("There are no postings to draw pairs from. Ingest some first.")
+        raise MissingInputError(
+            "There are no postings to draw pairs from. Run `plumbline data ingest --generate`, or with a file "
+            "of your own, first."
+        )
     store = open_feature_store(settings)
     plan = resolve(settings, store)
     random = np.random.default_rng(seed)

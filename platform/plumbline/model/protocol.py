@@ -211,7 +211,9 @@ def class_path_of(path: Path) -> str:
     """
     config = path / CONFIG_FILE
     if not config.is_file():
-        raise MissingInputError(f"There is no model in {path}: {CONFIG_FILE} is missing.")
+        raise MissingInputError(
+            f"There is no model in {path}: {CONFIG_FILE} is missing. Name a trained model's folder."
+        )
     try:
         return str(json.loads(config.read_text(encoding="utf-8")).get(CLASS_KEY, DEFAULT_CLASS_PATH))
     except (ValueError, AttributeError) as error:
