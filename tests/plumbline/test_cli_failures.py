@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -207,6 +208,20 @@ def test_ctrl_c_says_so(tmp_path: Path) -> None:
     asking.send_signal(signal.SIGINT)
     _, said = asking.communicate(timeout=30)
     assert "Stopped by Ctrl-C." in one_sentence(subprocess.CompletedProcess(line, asking.returncode, "", said), 130)
+
+
+def test_ctrl_c_while_the_command_line_is_imported() -> None:
+    # Before its first line of ours, Python answers for itself.
+    entry = "from plumbline.__main__ import main; print(flush=True); main()"
+    line = [sys.executable, "-P", "-c", entry, "serve", "ask", "--url", "http://127.0.0.1:9", "--timeout", "30"]
+    for after in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as starting:
+            assert starting.stdout is not None
+            starting.stdout.readline()
+            time.sleep(after)
+            starting.send_signal(signal.SIGINT)
+            _, said = starting.communicate(timeout=30)
+        assert (starting.returncode, said) == (130, "plumbline: Stopped by Ctrl-C.\n"), after
 
 
 def test_a_pipe_is_as_wide_as_its_content(tmp_path: Path) -> None:
