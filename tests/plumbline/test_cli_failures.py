@@ -188,15 +188,24 @@ def test_a_reader_that_has_gone(tmp_path: Path) -> None:
         os.close(writing)
 
 
-def test_no_output_and_a_full_one() -> None:
+def test_no_output() -> None:
     closed = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *plumbline_line("version")],
         stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     assert "Standard output was closed" in one_sentence(closed)
-    if Path("/dev/full").exists():
-        with Path("/dev/full").open("w") as full:
-            assert "No room left" in one_sentence(plumbline("version", stdout=full))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+@pytest.mark.parametrize(
+    ("line", "unbuffered"),
+    [("version", ""), ("version", "1"), ("settings", ""), ("models list --json", ""), ("-h", "")],
+)
+def test_an_output_without_room_is_not_taken_for_the_home(tmp_path: Path, line: str, unbuffered: str) -> None:
+    variables = {"PLUMBLINE_HOME": tmp_path, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        said = one_sentence(plumbline(*line.split(), env=variables, stdout=full))
+    assert said.endswith("No room left where standard output goes. Free some there, or send it elsewhere.")
 
 
 def test_ctrl_c_says_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from plumbline.cli.output import STANDARD_OUTPUT
 from plumbline.errors import DiskFullError, PlumblineError, UserError
 from plumbline.files import nearest_existing
 
@@ -32,9 +33,11 @@ def explained(error: BaseException, home: Path | None) -> PlumblineError | None:
         return StoppedError("Stopped by Ctrl-C.")
     systems = [each for each in chain if isinstance(each, OSError)]
     for each in systems:
-        if each.errno in (errno.EPIPE, errno.EBADF) and each.filename is None:
+        if each.errno in (errno.EPIPE, errno.EBADF) and each.filename in (None, STANDARD_OUTPUT):
             return UserError(OUTPUT_CLOSED)
         if each.errno in (errno.ENOSPC, errno.EDQUOT):
+            if each.filename == STANDARD_OUTPUT:
+                return DiskFullError("No room left where standard output goes. Free some there, or send it elsewhere.")
             where = each.filename or "the disk"
             return DiskFullError(f"No room left on {where}. Free some space, or point PLUMBLINE_HOME to a larger disk.")
     denied = next((each for each in systems if each.errno in _DENIED), None)
@@ -67,7 +70,6 @@ def _of_a_path(denied: OSError | None, database: sqlite3.Error | None, home: Pat
     return None
 
 
-_DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT))
 _OF_DEFECTS = frozenset((errno.EEXIST, errno.ENOENT))
 """A path that is missing or in the way counts only where it is the home's fault, or that of an argument."""
 _DENIED = _OF_DEFECTS | {

@@ -23,7 +23,7 @@ from plumbline.cli.demo import demo
 from plumbline.cli.doctor import doctor
 from plumbline.cli.extras import missing_extra
 from plumbline.cli.failures import OUTPUT_CLOSED, StoppedError, explained, require_home
-from plumbline.cli.output import examples, sign_of_life
+from plumbline.cli.output import examples, name_output, sign_of_life
 from plumbline.cli.status import status
 from plumbline.errors import PlumblineError, UserError
 from plumbline.settings import Settings, load_settings
@@ -69,6 +69,7 @@ def main() -> None:
     """Runs the command line; exit codes are those of `plumbline.errors`, and 130 after Ctrl-C."""
     try:
         require_supported()
+        name_output()
         _prepare_children()
         if called := _called(sys.argv[1:]):
             home = load_settings().home

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,33 @@ def _words(given: str) -> str:
 
 
 ReasonOption = Annotated[str, typer.Option(callback=_words, help="Why; goes to the audit log.")]
+
+
+STANDARD_OUTPUT = "standard output"
+"""Stands as the file's name in an error of writing there."""
+
+
+class _NamedOutput(io.FileIO):
+    def write(self, content: Any, /) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            error.filename = STANDARD_OUTPUT
+            raise
+
+
+def name_output() -> None:
+    """From now on an error of writing to standard output says so: else it could be any file's."""
+    old = sys.stdout
+    if old is sys.__stdout__ and isinstance(old, io.TextIOWrapper):
+        raw = _NamedOutput(old.fileno(), "wb", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            raw if old.write_through else io.BufferedWriter(raw),  # as Python's own is with -u
+            encoding=old.encoding,
+            errors=old.errors,
+            line_buffering=old.line_buffering,
+            write_through=old.write_through,
+        )
 
 
 _waiting = ExitStack()
