@@ -53,6 +53,16 @@ def test_groups_take_both_spellings_of_help(words: list[str]) -> None:
     assert short.output == long.output
 
 
+@pytest.mark.parametrize(
+    "words", sorted({path[:length] for path in commands() for length in range(len(path))}), ids=" ".join
+)
+def test_groups_list_their_commands_in_whole_sentences(words: tuple[str, ...]) -> None:
+    listed = CliRunner().invoke(build_app(words), [*words, "-h"]).output.partition("Commands:\n")[2]
+    rows = re.split(r"^ {2}(?=\S)", listed, flags=re.MULTILINE)[1:]
+    assert {row.split()[0] for row in rows} >= {path[len(words)] for path in commands() if path[: len(words)] == words}
+    assert [row for row in rows if len(row.split()) < 3 or not row.rstrip().endswith(".") or "..." in row] == []
+
+
 def test_every_line_that_is_offered_names_what_there_is() -> None:
     wrong, seen = [], 0
     for place, text in texts():

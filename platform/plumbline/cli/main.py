@@ -11,12 +11,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from plumbline import __version__
 from plumbline.cli.demo import demo
@@ -40,6 +41,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         arguments: What follows `plumbline` on the command line.
     """
     app = typer.Typer(
+        cls=_Group,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
@@ -61,7 +63,8 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         if point.name == called:
             app.add_typer(point.load(), name=point.name, no_args_is_help=True)
         else:
-            app.add_typer(typer.Typer(), name=point.name, help=_summary(point.module))
+            app.add_typer(typer.Typer(), name=point.name, help=_summary(point))
+    _list_whole(app)
     return app
 
 
@@ -152,13 +155,34 @@ def _settings_schema() -> None:
     typer.echo(json.dumps(Settings.model_json_schema(), indent=2))
 
 
-def _summary(module: str) -> str:
-    """First line of a module's docstring, read without importing what the module needs."""
-    spec = importlib.util.find_spec(module)
+class _Group(TyperGroup):
+    """Lists each command with its whole first sentence, however many lines that takes."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, each.get_short_help_str(sys.maxsize)) for name, each in commands if each and not each.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+def _list_whole(app: typer.Typer) -> None:
+    for group in app.registered_groups:
+        group.cls = _Group
+        if group.typer_instance is not None:
+            _list_whole(group.typer_instance)
+
+
+def _summary(point: EntryPoint) -> str:
+    """The help of a part's commands, `app = typer.Typer(help=...)`, read without importing what the part needs."""
+    spec = importlib.util.find_spec(point.module)
     if spec is None or spec.origin is None:
         return "Not installed."
-    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
-    return (docstring or "").partition("\n")[0]
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == point.attr:
+            assert isinstance(node.value, ast.Call)
+            return next((ast.literal_eval(each.value) for each in node.value.keywords if each.arg == "help"), "")
+    return ""
 
 
 def _flush() -> None:
