@@ -27,6 +27,7 @@ from serving.http.upgrade import head_without_upgrade
 
 _log = logging.getLogger(__name__)
 
+_VERSIONS = ("1.1", "1.0")
 _BETWEEN_REQUESTS = (Phase.NEW, Phase.IDLE)
 
 
@@ -59,6 +60,7 @@ class Connection(HttpToolsProtocol):
         self._received_bytes = 0
         self._framing_bytes = 0
         self._heads_begun = 0
+        self._last_word: RequestRefusedError | None = None
         self._unread_since: float | None = None
         self._surplus = False
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +79,7 @@ class Connection(HttpToolsProtocol):
             self._task.cancel()  # nobody waits for the answer any more: its query leaves the queue
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.LINGER:
+        if self._phase is Phase.LINGER or self._last_word is not None:
             return
         if self._gate.shedder.standing and self._refuse_at_a_glance(data):
             return
@@ -87,8 +89,10 @@ class Connection(HttpToolsProtocol):
         began_with_head = self._phase in _BETWEEN_REQUESTS
         try:
             self._feed(data)
-        except httptools.HttpParserError:
-            self._end(RequestRefusedError(400, "invalid-http", "This is not HTTP. Check what is sent here."))
+        except httptools.HttpParserError as error:
+            # What a callback raised stands in its context: it ends the parsing.
+            ours = error.__context__ if isinstance(error.__context__, RequestRefusedError) else None
+            self._end(ours or RequestRefusedError(400, "invalid-http", "This is not HTTP. Check what is sent here."))
             return
         if self._phase is Phase.HEAD and self._heads_begun <= began_with_head:  # else other requests stand before it
             self._head_bytes += len(data)
@@ -108,8 +112,6 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                if self._phase is Phase.LINGER:
-                    return
                 data = data[upgrade.args[0] :]
                 head = head_without_upgrade(
                     self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
@@ -139,7 +141,7 @@ class Connection(HttpToolsProtocol):
         if (
             self._phase is Phase.HEAD
         ):  # else it is a trailer: nobody asked for it, and it is no header (RFC 9110, 6.5.1)
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
@@ -150,20 +152,14 @@ class Connection(HttpToolsProtocol):
             return
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._end(RequestRefusedError(405, "method-not-allowed", "This is no proxy. Send the request itself."))
+                raise RequestRefusedError(405, "method-not-allowed", "This is no proxy. Send the request itself.")
             return  # it comes again, see `_feed`
+        version = self.parser.get_http_version()
+        self._refuse_head(version)
         self._enter(Phase.BODY)
         self._framing_bytes = 0
         # Sent before the answer to the last one: it waits its turn.
         behind = self.cycle is not None and not self.cycle.response_complete
-        limit = self._limits.max_header_bytes
-        if self._head_bytes + self._received_bytes > limit and self._header_bytes() > limit:
-            if behind:
-                self.transport.abort()
-            else:
-                self._end(headers_too_large(limit))
-            return
-        version = self.parser.get_http_version()
         keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
         if not behind and self._turn_away(keep_alive):
             return
@@ -174,6 +170,23 @@ class Connection(HttpToolsProtocol):
             self.pipeline.appendleft((exchange, self.app))
         else:
             self._start_asgi_task(exchange, self.app)
+
+    def _refuse_head(self, version: str) -> None:
+        """Raises what the parser lets pass and nobody should (RFC 9112, 2.3, 3.2 and 5; RFC 9110, 4.2.4)."""
+        limit = self._limits.max_header_bytes
+        if self._head_bytes + self._received_bytes > limit and self._header_bytes() > limit:
+            raise headers_too_large(limit)
+        if version not in _VERSIONS:
+            raise RequestRefusedError(505, "http-version-not-supported", "Speak HTTP/1.1 here.")
+        hosts = 0
+        for name, value in self.headers:
+            hosts += name == b"host"
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise RequestRefusedError(501, "not-implemented", "The body is encoded. Send it plain, or in chunks.")
+        if version == "1.1" and hosts != 1:
+            raise RequestRefusedError(400, "invalid-http", "A request has one header Host. Send one.")
+        if b"#" in self.url:
+            raise RequestRefusedError(400, "invalid-http", "The path has a fragment. Send the path without it.")
 
     def _turn_away(self, keep_alive: bool) -> bool:
         """Refuses a request that there is no room or no time for; whether it did."""
@@ -269,6 +282,8 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._last_word is not None:
+            self._refuse(self._last_word, self._gate.shedder.count(self._last_word), close=True)
         elif self._phase is Phase.ANSWER:
             self._enter(Phase.IDLE)
 
@@ -289,10 +304,21 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _end(self, error: RequestRefusedError) -> None:
-        """Answers a client that cannot be understood or waited for, and closes; answers that have begun are cut off."""
+        """Answers a client that cannot be understood or waited for, and closes.
+
+        The requests before are answered first. The answer to this one is cut off, if it has begun.
+        """
+        if self._phase is Phase.LINGER or self._last_word is not None:
+            return  # said already; the rest of what was read is no better
         if self.cycle is not None and not self.cycle.response_complete:
-            if self.cycle.response_started or self.pipeline or self._phase is Phase.HEAD:
-                self.transport.abort()  # it would be taken for the answer to the request before this one
+            if self._phase is not Phase.BODY or self.pipeline:
+                if self._phase is Phase.BODY:
+                    self.pipeline.popleft()  # the one that is being read
+                self._last_word = error
+                self._enter(Phase.ANSWER)
+                return
+            if self.cycle.response_started:
+                self.transport.abort()
                 return
             self.cycle.disconnected = True
             if self._task is not None:
@@ -303,7 +329,7 @@ class Connection(HttpToolsProtocol):
         """Closes once the client has had the chance to read its answer."""
         if self.transport.is_closing():
             return
-        if self._phase in (Phase.HEAD, Phase.BODY):
+        if self._phase in (Phase.HEAD, Phase.BODY) or self._last_word is not None:
             self.flow.resume_reading()
             self.transport.write_eof()
             self._enter(Phase.LINGER)

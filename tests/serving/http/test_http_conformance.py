@@ -117,3 +117,35 @@ def test_many_requests_in_one_read_are_all_answered(settings: Settings, body: by
         assert [talk.read().status for _ in range(many)] == [200] * many
         talk.send(request(body)[20:])
         assert talk.read().status == 200
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        (b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnot a size\r\n", 400),
+        (b"no request\r\n\r\n", 400),
+        (b"POST /v1/classifyHTTP/1.1\r\nhost: x\r\n\r\n", 505),
+        (b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n", 501),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+        (b"GET /healthz HTTP/2.0\r\nhost: x\r\n\r\n", 505),
+        (b"GET /healthz#x HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 40_000 + b"\r\n\r\n", 431),
+        (b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", 405),
+    ],
+)
+def test_what_came_before_a_broken_request_is_answered(
+    settings: Settings, body: bytes, broken: bytes, status: int
+) -> None:
+    with listening(settings) as served:
+        for before in range(3):
+            talk = served.connect()
+            talk.send(request(body) * before + broken + request(body))
+            assert [talk.read().status for _ in range(before)] == [200] * before
+            answer = talk.read()
+            assert (answer.status, answer.headers["connection"]) == (status, "close")
+            assert talk.is_closed()
+
+
+def test_white_space_around_a_value_is_none_of_it(settings: Settings, body: bytes) -> None:
+    with listening(settings, access=AccessSettings(required=True, api_key=SecretStr(KEY))) as served:
+        assert served.connect().post(body, Authorization=f"  Bearer {KEY} \t ").status == 200
