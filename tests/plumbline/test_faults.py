@@ -82,7 +82,7 @@ NEEDED = ("posting_id", "event_timestamp", "board", "title", "description")
         (LoadPlan, {"phases": [{"kind": "ramp", "start": 1, "ent": 2, "seconds": 1}]},
          "the key phases.0.ent does not exist. Did you mean end?"),
         (LoadPlan, {"phases": [{"kind": "steep"}]},
-         "phases.0 has a wrong value: its 'kind' should be one of 'constant', 'ramp', 'steps', 'spikes'."),
+         "phases.0 has a wrong value: its kind ('steep') should be one of 'constant', 'ramp', 'steps', 'spikes'."),
         (LoadPlan, {"phases": []}, "phases has a wrong value: it should have at least 1 item, not 0."),
         (DriftPolicy, {"columns": {}}, "the key name is missing."),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ def test_a_posting_that_breaks_the_contract_is_the_users(posting: dict[str, Any]
     with pytest.raises(UserError, match=r"refuses the posting: event_timestamp \w") as refused:
         ask(URL, path, timeout_seconds=1)
     assert "{" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://127.0.0.1", "http://[::1", "http://a b", "http://", "http://a:x"]
+)
+def test_an_address_that_is_none_is_the_users(url: str) -> None:
+    with pytest.raises(UserError, match=f"{re.escape(repr(url))} is not an address"):
+        ask(url, None, timeout_seconds=0)
 
 
 def test_a_file_that_is_no_json_is_the_users(tmp_path: Path) -> None:
