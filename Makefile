@@ -65,9 +65,8 @@ test: $(VENV)/.installed-dev ## Run the tests
 lint: $(VENV)/.installed-dev ## Check style, types, layering, and that generated files are current
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@# As it is on a Mac: a name of Linux alone is an error there.
-	@$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	@# At once as it is on a Mac: a name of Linux alone is an error there.
+	@$(BIN)/mypy & here=$$!; $(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin; mac=$$?; wait $$here && exit $$mac
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python helm/generate.py --check
 	@mkdir -p build/proto && $(call compile-proto,build/proto) && for file in build/proto/*; do \

@@ -20,7 +20,7 @@ from serving.http.drain import Drain
 from serving.http.gate import Gate
 from serving.http.shedding import Shedder
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 
 
 _READ_BY_SERVERS = {b"upgrade", b"http2-settings", b"connection", b"transfer-encoding", b"content-length"}
