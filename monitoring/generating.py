@@ -13,6 +13,13 @@ from plumbline.errors import UserError
 from plumbline.faults import first, shown, wanted
 from plumbline.settings import load_settings
 
+_OPTIONS = {
+    "monitor_interval_seconds": "--monitor-interval",
+    "retraining_limit_seconds": "--retraining-limit",
+    "components": "--component",
+}
+"""Those that are not named as their parameters."""
+
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write to; made if it is not there.")]
 
 
@@ -55,8 +62,9 @@ def rules(
         chosen = Parameters(**given)
     except ValidationError as error:
         fault = first(error)
-        option = str(fault["loc"][0]).removesuffix("_seconds").removesuffix("s").replace("_", "-")
-        raise UserError(f"--{option} has a wrong value{shown(fault['input'])}: {wanted(fault)}.") from error
+        field = str(fault["loc"][0])
+        option = _OPTIONS.get(field, f"--{field.replace('_', '-')}")
+        raise UserError(f"{option} has a wrong value{shown(fault['input'])}: {wanted(fault)}.") from error
     files = write_rules(out, chosen if parameters else None, settings.monitoring.runbook_base_url)
     if on_one_machine:
         files.append(out / laptop.CONFIG_FILE)

@@ -46,7 +46,7 @@ def ask(url: str, posting: Path | None, *, timeout_seconds: float, key: str | No
             reason = f"does not answer ({error})"
         else:
             if response.status_code == httpx.codes.OK:
-                return dict(response.json())
+                return _document(response)
             if response.is_client_error:
                 raise UserError(f"The endpoint at {url} refuses the posting: {_reasons(response)}")
             reason = f"answers {response.status_code}: {response.text}"
@@ -74,7 +74,19 @@ def served_models(url: str, key: str | None) -> dict[str, Any]:
         raise DependencyError(f"The endpoint at {url} does not answer ({error}). Is it running?") from error
     if answer.status_code != httpx.codes.OK:
         raise DependencyError(f"The endpoint at {url} answers {answer.status_code}: {_reasons(answer)}")
-    return dict(answer.json())
+    document = _document(answer)
+    if "models" not in document:
+        raise DependencyError(f"The endpoint at {url} names no models. Is it the right address?")
+    return document
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        return dict(answer.json())
+    except (ValueError, TypeError) as error:
+        raise DependencyError(
+            f"What answers at {answer.url} is no endpoint of ours. Is it the right address?"
+        ) from error
 
 
 def _reasons(answer: httpx.Response) -> str:

@@ -138,10 +138,9 @@ class Connection(HttpToolsProtocol):
         self._heads_begun += 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if (
-            self._phase is Phase.HEAD
-        ):  # else it is a trailer: nobody asked for it, and it is no header (RFC 9110, 6.5.1)
-            super().on_header(name, value.rstrip(b" \t"))
+        if self._phase is not Phase.HEAD:
+            return  # a trailer: nobody asked for it, and it is no header (RFC 9110, 6.5.1)
+        super().on_header(name, value.rstrip(b" \t"))
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0

@@ -41,9 +41,8 @@ class Exchange(RequestResponseCycle):
                 self.keep_alive = False  # the only thing that is said of it is that it closes
             else:
                 parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n",)
-        if self.scope["method"] != "HEAD":
-            parts.append(body)
+        shown = b"" if self.scope["method"] == "HEAD" else body
+        parts += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n", shown)
         self.response_started = self.response_complete = True
         self.transport.write(b"".join(parts))
         self.message_event.set()

@@ -131,3 +131,9 @@ def test_what_a_killed_run_left_open_is_closed(settings: Settings) -> None:
     killed = parent.tracking.client.get_run(parent.run_id)
     assert (killed.info.status, killed.info.run_name) == ("KILLED", "killed: training")
     assert close_left_open(settings) == 0
+
+
+def test_a_database_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    away = load_settings(home=tmp_path, tracking={"uri": "postgresql://nobody@127.0.0.1:1/mlflow"})
+    with pytest.raises(DependencyError, match=r"does not answer .*PLUMBLINE_TRACKING__URI"):
+        configure(away)

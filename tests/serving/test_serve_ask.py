@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import socket
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -13,7 +16,7 @@ import pytest
 from serving_standins import Serve
 
 from plumbline.errors import DependencyError, UserError
-from serving.ask import ask
+from serving.ask import ask, served_models
 
 URL = "http://endpoint.example"
 
@@ -74,3 +77,14 @@ def test_an_endpoint_that_is_away_is_told() -> None:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     with pytest.raises(DependencyError, match="does not answer"):
         ask(url, None, timeout_seconds=0)
+
+
+def test_an_address_of_something_else_is_said(tmp_path: Path) -> None:
+    page = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "models").write_text("<p>not ours</p>")
+    with ThreadingHTTPServer(("127.0.0.1", 0), page) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        with pytest.raises(DependencyError, match="no endpoint of ours"):
+            served_models(f"http://127.0.0.1:{other.server_port}", None)
+        other.shutdown()

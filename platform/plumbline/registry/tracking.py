@@ -72,18 +72,14 @@ def configure(settings: Settings) -> Tracking:
     uri = tracking_uri(settings)
     require_server(settings)
     mlflow = import_mlflow()
-    from sqlalchemy.exc import OperationalError
-
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     if settings.tracking.uri is None:
         create_database(Path(uri.removeprefix(_SQLITE)))
     try:
+        if settings.tracking.uri is not None:
+            _require_database(uri)
         client = mlflow.MlflowClient(uri, uri)
-    except OperationalError as error:
-        raise DependencyError(
-            f"MLflow's database does not answer ({error.orig}). Start it, or correct PLUMBLINE_TRACKING__URI."
-        ) from error
     except (mlflow.exceptions.MlflowException, ImportError) as error:
         raise SettingsError(
             f"MLflow cannot use PLUMBLINE_TRACKING__URI ({error}). Give the address of an MLflow server, such as "
@@ -155,6 +151,30 @@ def _experiment(client: MlflowClient, settings: Settings) -> str:
         if experiment is None:
             raise
         return str(experiment.experiment_id)
+
+
+def _require_database(uri: str) -> None:
+    """Asks a database whether it is there, for the reason of `require_server`; other addresses pass.
+
+    Raises:
+        DependencyError: It does not answer.
+        ImportError: Its driver is not installed.
+    """
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    if uri.partition(":")[0].partition("+")[0] not in DATABASE_ENGINES:
+        return
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        raise DependencyError(
+            f"MLflow's database does not answer ({' '.join(str(error.orig).split())}). Start it, or correct PLUMBLINE_TRACKING__URI."
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def require_server(settings: Settings) -> None:
