@@ -170,8 +170,9 @@ def _require_database(uri: str) -> None:
     try:
         engine.connect().close()
     except OperationalError as error:
+        why = " ".join(str(error.orig).split())
         raise DependencyError(
-            f"MLflow's database does not answer ({' '.join(str(error.orig).split())}). Start it, or correct PLUMBLINE_TRACKING__URI."
+            f"MLflow's database does not answer ({why}). Start it, or correct PLUMBLINE_TRACKING__URI."
         ) from error
     finally:
         engine.dispose()
